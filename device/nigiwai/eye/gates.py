@@ -1,0 +1,329 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who passed which gate: a table of states with hysteresis, once per true passage.
+
+A person counts who was clearly on one side and is then clearly on the other, having passed the line between its ends.
+"Clearly" is `HYSTERESIS` of the person's own size away from the line, so that a wobbling box, somebody waiting on the
+line or somebody walking along it is never counted, however long it lasts.
+
+                 outside, clear | outer band : inner band | inside, clear
+    person A  -------------------------------*-----------> counted in, at *
+    person B  -------------------------*-----*   turns back: not counted
+    person C               found here: o-----*-----------> counted in: its foot was seen to pass the line
+    person D                     found here:   o ---------> counted in if it came across briskly (see judge_birth)
+
+Within the bands crossings of the line are summed: +1 towards inside, -1 towards outside, 0 beyond the line's ends. Only
+that sum decides, so reversing time reverses every count, and turning the picture round changes none. Near the picture's
+edge the bands shrink to half of the room there is.
+
+A track that begins or ends within the bands is judged by its motion. Direction comes from `inside` and nothing else.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+import numpy as np
+
+from nigiwai.clock import BootNs
+from nigiwai.eye.gate_line import Floats, GateLine
+from nigiwai.eye.types import Crossing, Direction, Track
+from nigiwai.geometry import Point
+from nigiwai.settings import Gate
+
+HYSTERESIS = 0.13
+"""Half the width of the undecided band, in sizes of the person: 22 cm for an adult seen from the side. Filtered foot
+points of still people stray by 2 to 3 % (sd) when the detector's boxes stray by 5 %."""
+
+EDGE_SHARE = 0.5
+"""Share of the room between gate and picture's edge that the band may take."""
+
+LEAST_BAND = 0.02
+"""The band never gets narrower than this, in sizes of the person."""
+
+END_SLACK = 0.15
+"""Who passes this far beside the end of the line, in sizes of the person, still passed through it."""
+
+BRISK_PER_S = 0.35
+"""Sizes per second across the line that tell walking through (0.8) from shifting one's weight or a drifting box."""
+
+ALMOST = 0.6
+"""Share of the band after which a slow walker, who is then lost, has passed: 2.5 sd of a still foot's straying."""
+
+LEAD_S = 0.6
+"""How far a path is prolonged back to the line before its beginning."""
+
+PROVEN = 0.25
+"""Whoever is judged by their motion must have come this far across the line, in sizes: 4 sd of the straying between a
+first sight, which no filter steadies, and a later one. Flickering boxes move less."""
+
+BIRTH_S = 3.0
+"""Who was first seen in the band and stayed there longer than this stood in the doorway: nobody knows from where."""
+
+MEMORY_S = 3.0
+"""How long a counted passage is remembered in order not to count its continuation under another number."""
+
+
+class Side(Enum):
+    """Where a person was last clearly seen; NEW is nowhere yet."""
+
+    NEW = auto()
+    OUTSIDE = auto()
+    INSIDE = auto()
+
+
+class Step(Enum):
+    """What to do when a person is clearly on a side."""
+
+    STAY = auto()
+    JUDGE_BIRTH = auto()
+    COUNT = auto()
+
+
+TABLE: dict[tuple[Side, Side], Step] = {
+    (Side.NEW, Side.OUTSIDE): Step.JUDGE_BIRTH,
+    (Side.NEW, Side.INSIDE): Step.JUDGE_BIRTH,
+    (Side.OUTSIDE, Side.OUTSIDE): Step.STAY,
+    (Side.OUTSIDE, Side.INSIDE): Step.COUNT,
+    (Side.INSIDE, Side.INSIDE): Step.STAY,
+    (Side.INSIDE, Side.OUTSIDE): Step.COUNT,
+}
+"""(was clearly, is clearly) -> step. Being in the band is no event."""
+
+
+@dataclass(slots=True)
+class Sample:
+    """One sight of a person by a gate: when, where, how far inside, their size and the band there (px)."""
+
+    at: BootNs
+    foot: Point
+    inner: float
+    scale: float
+    band: float
+
+
+@dataclass(slots=True)
+class Passage:
+    """What one gate knows of one person. `net` sums crossings since last clear; `anchor` is a sight 0.3 s or so ago.
+
+    Who is not `sure` to be a person is not judged until they are; what only looks like one never is.
+    """
+
+    first: Sample
+    last: Sample
+    anchor: Sample
+    side: Side = Side.NEW
+    net: int = 0
+    crossed_at: BootNs | None = None
+    sure: bool = False
+
+
+@dataclass(slots=True)
+class Lane:
+    """One gate and everybody in view of it."""
+
+    name: str
+    line: GateLine
+    people: dict[int, Passage] = field(default_factory=dict)
+    counted: deque[tuple[BootNs, Point, Direction, int]] = field(default_factory=lambda: deque(maxlen=64))
+    passers: list[int] = field(default_factory=list)
+
+
+class Gates:
+    """All gates of one view."""
+
+    def __init__(self, gates: Sequence[Gate], size: tuple[int, int]) -> None:
+        self._lanes = [Lane(g.name, GateLine.of(g.line, g.inside, size)) for g in gates]
+        self._at: BootNs | None = None
+        self._passers: tuple[int, ...] = ()
+
+    @property
+    def passers(self) -> tuple[int, ...]:
+        """The tracks of the last update's crossings, in their order; for the sums of traits, and never out of eye."""
+        return self._passers
+
+    def update(self, tracks: Sequence[Track], at: BootNs) -> tuple[Crossing, ...]:
+        """The passages that became certain with this frame; `at` must be later than before, or nothing happens.
+
+        A Crossing's own `at` lies earlier, where the foot met the line.
+        """
+        self._passers = ()
+        if self._at is not None and at <= self._at:
+            return ()
+        self._at = at
+        crossings = tuple(c for lane in self._lanes for c in _update(lane, tracks, at))
+        self._passers = tuple(n for lane in self._lanes for n in lane.passers)
+        return crossings
+
+
+def _update(lane: Lane, tracks: Sequence[Track], at: BootNs) -> list[Crossing]:
+    """The passages of one gate."""
+    lane.passers.clear()
+    crossings: list[Crossing] = []
+    seen = [t for t in tracks if t.seen]
+    for track, sample in zip(seen, _samples(lane.line, seen, at), strict=True):
+        passage = lane.people.get(track.number)
+        if passage is None:
+            passage = lane.people[track.number] = _first_sight(lane, track, sample)
+        passage.sure = track.sure
+        crossings += _advance(lane, track.number, passage, sample)
+    here = {t.number for t in tracks}
+    for number in [n for n in lane.people if n not in here]:
+        crossings += _judge_end(lane, number, lane.people.pop(number))
+    return crossings
+
+
+def _samples(line: GateLine, tracks: Sequence[Track], at: BootNs) -> list[Sample]:
+    """What the gate sees of each track."""
+    if not tracks:
+        return []
+    boxes = np.array([t.xyxy for t in tracks])
+    scale = np.maximum(boxes[:, 3] - boxes[:, 1], 2 * (boxes[:, 2] - boxes[:, 0]))
+    feet = np.array([t.foot for t in tracks])
+    inner, band = _inner_and_band(line, feet, scale)
+    rows = zip(feet.tolist(), inner.tolist(), scale.tolist(), band.tolist(), strict=True)
+    return [Sample(at, Point(*foot), i, s, b) for foot, i, s, b in rows]
+
+
+def _inner_and_band(line: GateLine, feet: Floats, scale: Floats) -> tuple[Floats, Floats]:
+    inner, room = line.inner_and_room(feet)
+    room_here = np.where(inner < 0, room[:, 0], room[:, 1])
+    return inner, np.maximum(LEAST_BAND * scale, np.minimum(HYSTERESIS * scale, EDGE_SHARE * room_here))
+
+
+def _first_sight(lane: Lane, track: Track, sample: Sample) -> Passage:
+    """Begins where the track began, before it was certain."""
+    first = sample
+    if track.origin is not None and track.age_s > 0:
+        inner, band = _inner_and_band(lane.line, np.array([track.origin]), np.array([sample.scale]))
+        began = BootNs(sample.at - round(track.age_s * 1e9))
+        first = Sample(began, Point(*track.origin), float(inner[0]), sample.scale, float(band[0]))
+    passage = Passage(first, first, first)
+    if (side := _clear_side(first)) is not None:
+        passage.side = side
+    return passage
+
+
+def _clear_side(sample: Sample) -> Side | None:
+    if abs(sample.inner) < sample.band:
+        return None
+    return Side.INSIDE if sample.inner > 0 else Side.OUTSIDE
+
+
+def _advance(lane: Lane, number: int, passage: Passage, sample: Sample) -> list[Crossing]:
+    """Moves one person on by one sight."""
+    last = passage.last
+    if (last.inner < 0) != (sample.inner < 0):
+        meeting, at = _meeting(lane.line, last, sample)
+        if lane.line.beside(meeting) <= END_SLACK * sample.scale:
+            passage.net += 1 if sample.inner >= 0 else -1
+            passage.crossed_at = at
+    if sample.at - passage.anchor.at > 0.3e9:
+        passage.anchor = last
+    passage.last = sample
+    side = _clear_side(sample)
+    return [] if side is None or not passage.sure or _unproven(passage) else _settle(lane, number, passage, side)
+
+
+def _unproven(passage: Passage) -> bool:
+    """Whether it is too early to judge somebody first seen in the band."""
+    first, last = passage.first, passage.last
+    early = last.at - first.at <= BIRTH_S * 1e9
+    return passage.side is Side.NEW and early and abs(last.inner - first.inner) < PROVEN * last.scale
+
+
+def _settle(lane: Lane, number: int, passage: Passage, side: Side) -> list[Crossing]:
+    """Applies the table to a person who is now clearly on `side`."""
+    step = TABLE[passage.side, side]
+    inward = side is Side.INSIDE
+    through = passage.net > 0 if inward else passage.net < 0
+    crossings = []
+    if (step is Step.COUNT and through) or (step is Step.JUDGE_BIRTH and _born_across(lane, passage, inward, through)):
+        at = passage.crossed_at if passage.crossed_at is not None else passage.first.at
+        crossings = _count(lane, number, passage, inward, at)
+    passage.side, passage.net, passage.crossed_at = side, 0, None
+    return crossings
+
+
+def _count(lane: Lane, number: int, passage: Passage, inward: bool, at: BootNs) -> list[Crossing]:
+    direction = Direction.IN if inward else Direction.OUT
+    lane.counted.append((passage.last.at, passage.last.foot, direction, number))
+    lane.passers.append(number)
+    return [Crossing(lane.name, direction, at)]
+
+
+def _born_across(lane: Lane, passage: Passage, inward: bool, through: bool) -> bool:
+    """Whether somebody first seen in the band came through the gate, now that the band is behind them."""
+    first, last = passage.first, passage.last
+    lingered = last.at - first.at > BIRTH_S * 1e9
+    if lingered or _continues_a_count(lane, passage, inward):
+        return False
+    if through:
+        return _speed(first, last, inward) >= BRISK_PER_S
+    return passage.net == 0 and _leads_across(lane.line, last, first, inward)
+
+
+def _judge_end(lane: Lane, number: int, passage: Passage) -> list[Crossing]:
+    """Whether somebody last seen in the band went on through the gate: whoever had passed the line and still walked on,
+    briskly or to the better part of the band.
+
+    Somebody lost before the line is not counted: most of those were only hidden, and come back under a new number.
+    """
+    last = passage.last
+    if not passage.sure or passage.side is Side.NEW or _clear_side(last) is not None:
+        return []
+    inward = passage.side is Side.OUTSIDE
+    through = passage.net > 0 if inward else passage.net < 0
+    speed = _speed(passage.anchor, last, inward)
+    came = abs(last.inner - passage.first.inner) >= PROVEN * last.scale
+    if not through or not came or speed <= 0 or (speed < BRISK_PER_S and abs(last.inner) < ALMOST * last.band):
+        return []
+    at = passage.crossed_at if passage.crossed_at is not None else last.at
+    return _count(lane, number, passage, inward, at)
+
+
+def _speed(a: Sample, b: Sample, inward: bool) -> float:
+    """Sizes per second across the line from the earlier to the later of two sights, positive in the direction asked."""
+    early, late = (a, b) if a.at <= b.at else (b, a)
+    if late.at == early.at:
+        return 0.0
+    rate = (late.inner - early.inner) / ((late.at - early.at) / 1e9) / late.scale
+    return rate if inward else -rate
+
+
+def _leads_across(line: GateLine, far: Sample, near: Sample, inward: bool) -> bool:
+    """Whether the way from `far` to `near`, prolonged straight for LEAD_S, passes the gate briskly that way."""
+    speed = _speed(far, near, inward)
+    if speed < BRISK_PER_S or abs(near.inner) > speed * near.scale * LEAD_S:
+        return False
+    share = near.inner / (far.inner - near.inner)
+    meeting = Point(near.foot.x - share * (far.foot.x - near.foot.x), near.foot.y - share * (far.foot.y - near.foot.y))
+    return line.beside(meeting) <= END_SLACK * near.scale
+
+
+def _continues_a_count(lane: Lane, passage: Passage, inward: bool) -> bool:
+    """Whether a passage in this direction was counted just before and just there, by somebody not seen since."""
+    first = passage.first
+    direction = Direction.IN if inward else Direction.OUT
+    for at, foot, counted, number in lane.counted:
+        other = lane.people.get(number)
+        gone = other is None or other.last.at <= first.at
+        near = abs(foot.x - first.foot.x) + abs(foot.y - first.foot.y) < first.scale
+        if counted is direction and gone and near and abs(first.at - at) < MEMORY_S * 1e9:
+            return True
+    return False
+
+
+def _meeting(line: GateLine, a: Sample, b: Sample) -> tuple[Point, BootNs]:
+    """Where and when the straight way between two sights met the line (its ends prolonged), by bisection."""
+    low, high = 0.0, 1.0
+    for _ in range(24):
+        middle = (low + high) / 2
+        inner = line.inner(_between(a, b, middle))
+        low, high = (middle, high) if (inner < 0) == (a.inner < 0) else (low, middle)
+    share = (low + high) / 2
+    return _between(a, b, share), BootNs(a.at + round(share * (b.at - a.at)))
+
+
+def _between(a: Sample, b: Sample, share: float) -> Point:
+    return Point(a.foot.x + share * (b.foot.x - a.foot.x), a.foot.y + share * (b.foot.y - a.foot.y))

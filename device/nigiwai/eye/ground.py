@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From pixels to metres on the floor, and how well that is known. Pure.
+
+The camera's height and tilt are either given or estimated from the people seen: somebody further away has the feet
+higher in the picture and is smaller, and how fast they shrink tells where the horizon is and how high the camera hangs,
+if people are on average `PEOPLE_M` tall. Their spread (children) makes single heights useless and a hundred good.
+
+What cannot be known is refused in words: too few people, all at one distance, looking straight down (a person's image
+is no upright any more), or boxes that fit no flat floor.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nigiwai.eye.view import View
+from nigiwai.geometry import Point, polyline_length
+
+Floats = NDArray[np.float64]
+
+PEOPLE_M = 1.62
+"""Mean stature with shoes of the people at an event. Japanese adults: men 1.67 m, women 1.54 m (National Health and
+Nutrition Survey 2019, 20 years and older); 3 cm of shoes, some children."""
+
+PEOPLE_SD_M = 0.05
+"""How well that mean is known for one event; the scale of every metre depends on it, so it enters the uncertainty."""
+
+LEAST_PEOPLE = 25
+LEAST_SPAN = 0.12
+"""The feet must be spread over this share of the picture's height, or near and far cannot be told apart."""
+
+MOST_TILT_DEG = 62.0
+MOST_SCATTER = 0.22
+"""Relative scatter of heights about the fit. Adults alone have 0.06, families 0.17; boxes of chance have more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why this view cannot be calibrated, in words for the operator."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """A calibrated view, with the standard deviations of its height and tilt, and of lengths on the floor (share)."""
+
+    view: View
+    height_sd_m: float
+    tilt_sd_deg: float
+    scale_sd: float
+
+    def floor(self, foot: tuple[float, float]) -> tuple[float, float]:
+        """Where a foot point stands, X and Y in metres; NaN above the horizon."""
+        x, y = self.view.to_floor(np.array(foot)).tolist()
+        return x, y
+
+    def length_m(self, line: Sequence[tuple[float, float]]) -> float:
+        """The length on the floor of a line in pixels, such as a gate's; NaN where it reaches the horizon."""
+        points = self.view.to_floor(np.array(line)).tolist()
+        return polyline_length([Point(*p) for p in points])
+
+    def px_per_m(self, foot: tuple[float, float], towards: tuple[float, float]) -> float:
+        """Pixels a metre on the floor at `foot` in the picture's direction `towards` (px); for hysteresis in cm."""
+        step = 1.0
+        norm = float(np.hypot(*towards))
+        ahead = (foot[0] + step * towards[0] / norm, foot[1] + step * towards[1] / norm)
+        return step / float(np.hypot(*(np.array(self.floor(ahead)) - np.array(self.floor(foot)))))
+
+    def stature_m(self, xyxy: tuple[float, float, float, float]) -> tuple[float, float]:
+        """A person's height in metres and its standard deviation (3 % for the box, besides the scale's)."""
+        left, top, right, bottom = xyxy
+        x, y = self.floor(((left + right) / 2, bottom))
+        low, high = 0.0, 0.98 * self.view.height_m
+        for _ in range(30):
+            middle = (low + high) / 2
+            head = self.view.project(np.array([x, y, middle]))[1]
+            low, high = (middle, high) if head > top else (low, middle)
+        return middle, middle * float(np.hypot(self.scale_sd, 0.03))
+
+
+def given(view: View) -> Ground:
+    """A view whose height, tilt and lens were measured: to 3 cm and 1 degree by hand."""
+    return Ground(view, 0.03, 1.0, 0.03 / view.height_m + np.radians(1.0))
+
+
+def estimate(boxes: Floats, size: tuple[int, int], fov_deg: float, seed: int = 0) -> Ground | Refusal:
+    """The view in which boxes (N, 4) are people on a flat floor, or why there is none.
+
+    boxes: left, top, right, bottom in px of whole people, each person once or a few times; those cut by the edge must
+    be left out. fov_deg: the lens's horizontal angle of view.
+    """
+    foot, head, x = boxes[:, 3], boxes[:, 1], (boxes[:, 0] + boxes[:, 2]) / 2
+    if len(boxes) < LEAST_PEOPLE:
+        return Refusal(f"only {len(boxes)} whole people were seen; at least {LEAST_PEOPLE} are needed")
+    span = float(np.subtract(*np.percentile(foot, [95, 5]))) / size[1]
+    if span < LEAST_SPAN:
+        return Refusal(f"all people stood at one distance (feet within {span:.0%} of the picture's height)")
+    data = np.stack((x, foot, head), axis=1)
+    fitted = _fit(data, size, fov_deg)
+    if fitted is None or fitted[1] > MOST_TILT_DEG:
+        return Refusal(
+            "people do not get smaller up the picture: the camera looks down too steeply, or the floor slopes"
+        )
+    scatter = _scatter(data, _view(fitted, size, fov_deg))
+    if scatter > MOST_SCATTER:
+        return Refusal(f"the heights fit no flat floor (they scatter by {scatter:.0%})")
+    rng = np.random.default_rng(seed)
+    again = [_fit(data[rng.integers(0, len(data), len(data))], size, fov_deg, fitted) for _ in range(30)]
+    spread = np.array([a for a in again if a is not None]).std(axis=0)
+    stature = PEOPLE_SD_M / PEOPLE_M
+    height_sd = float(np.hypot(spread[0], fitted[0] * stature))
+    return Ground(_view(fitted, size, fov_deg), height_sd, float(spread[1]), float(height_sd / fitted[0]))
+
+
+def _view(fitted: tuple[float, float], size: tuple[int, int], fov_deg: float) -> View:
+    return View(fitted[0], fitted[1], fov_deg, size)
+
+
+def _statures(data: Floats, tilt_deg: float, size: tuple[int, int], fov_deg: float) -> Floats:
+    """The height of each person in units of the camera's height, NaN above the horizon.
+
+    A head over the foot (X, Y) at height z has the row of the picture that depends on z / camera height alone: with the
+    ray of the foot (right, down, forward) it is solved directly.
+    """
+    unit = View(1.0, tilt_deg, fov_deg, size)
+    floor = unit.to_floor(data[:, :2])
+    row = (data[:, 2] - size[1] / 2) / unit.focal_px
+    _, down, forward = unit.axes()
+    # (P . down) = row * (P . forward) for P = (X, Y, z - 1): linear in z.
+    rest = floor[:, 1] * (down[1] - row * forward[1])
+    stature: Floats = 1.0 - rest / (down[2] - row * forward[2])
+    return stature
+
+
+def _fit(
+    data: Floats, size: tuple[int, int], fov_deg: float, near: tuple[float, float] | None = None
+) -> tuple[float, float] | None:
+    """Camera height in m and tilt in degrees at which near and far people are equally tall; None if there is none."""
+    focal = View(1.0, 0.0, fov_deg, size).focal_px
+    tilts = np.arange(2.0, 75.0, 1.0) if near is None else near[1] + np.arange(-6.0, 6.1, 1.0)
+    slopes = [_trend(data, t, size, fov_deg) for t in tilts]
+    for i in range(len(tilts) - 1):
+        a, b = slopes[i], slopes[i + 1]
+        if np.isfinite(a) and np.isfinite(b) and a * b <= 0 and a != b:
+            tilt = float(tilts[i] + (tilts[i + 1] - tilts[i]) * a / (a - b))
+            share = float(np.median(_statures(data, tilt, size, fov_deg)))
+            horizon = size[1] / 2 - np.tan(np.radians(tilt)) * focal
+            if 0.1 < share < 0.95 and horizon < data[:, 1].min():
+                return PEOPLE_M / share, tilt
+    return None
+
+
+def _trend(data: Floats, tilt_deg: float, size: tuple[int, int], fov_deg: float) -> float:
+    """How much taller, relatively, people seem per picture height further down (Theil-Sen: children do not tip it)."""
+    share = _statures(data, float(tilt_deg), size, fov_deg)
+    if not np.isfinite(share).all() or (share <= 0).any():
+        return float("nan")
+    pick = data[:: max(1, len(data) // 150)]
+    y, s = pick[:, 1], np.log(share[:: max(1, len(data) // 150)])
+    i, j = np.triu_indices(len(y), 1)
+    far = np.abs(y[i] - y[j]) > 0.04 * size[1]
+    return float(np.median((s[i] - s[j])[far] / (y[i] - y[j])[far])) * size[1] if far.any() else float("nan")
+
+
+def _scatter(data: Floats, view: View) -> float:
+    """Relative scatter of the heights, by the median absolute deviation."""
+    share = _statures(data, view.tilt_deg, view.size, view.fov_deg)
+    return float(1.4826 * np.median(np.abs(share / np.median(share) - 1)))
+
+
+def describe(ground: Ground | Refusal) -> str:
+    """One line for the operator."""
+    if isinstance(ground, Refusal):
+        return f"this view cannot be measured: {ground.why}"
+    v = ground.view
+    return (
+        f"camera {v.height_m:.2f} m high (+-{ground.height_sd_m:.2f}), tilted {v.tilt_deg:.0f} degrees down"
+        f" (+-{ground.tilt_sd_deg:.0f}); lengths on the floor are known to {ground.scale_sd:.0%}"
+    )

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The cheap look at every frame before the detector: is the camera well, and does anything move where it matters?"""
+
+from collections.abc import Sequence
+
+from nigiwai.clock import BootNs
+from nigiwai.door.records import Flag
+from nigiwai.eye.skip import Skip
+from nigiwai.eye.types import Frame, Track
+from nigiwai.eye.watch import Watch
+from nigiwai.eye.watch_features import fingerprint, tiny
+from nigiwai.settings import Gate
+
+WATCH_NS = 250_000_000
+"""Between two measurements of the camera's health: its signs are held for seconds, so four a second are plenty."""
+
+
+class Lookout:
+    """Watches one camera and judges its frames; begins the background anew where the frames' size changes."""
+
+    def __init__(self, gates: Sequence[Gate]) -> None:
+        self._gates = gates
+        self._watch = Watch()
+        self._watched_at: BootNs | None = None
+        self._skip: Skip | None = None
+        self._size: tuple[int, int] | None = None
+
+    @property
+    def flags(self) -> tuple[Flag, ...]:
+        """What is wrong with the view."""
+        return self._watch.flags
+
+    def needs_detector(self, frame: Frame, tracks: Sequence[Track]) -> bool:
+        """Whether the frame is worth the detector; `tracks` are the people followed up to now."""
+        grey = tiny(frame.image)
+        self._watch.frame(frame.at, fingerprint(frame.image))
+        if self._watched_at is None or not 0 <= frame.at - self._watched_at < WATCH_NS:
+            self._watch.update(grey, frame.at)
+            self._watched_at = frame.at
+        size = (frame.width, frame.height)
+        return self._skip_for(size).needs(grey, frame.at, tracks, size)
+
+    def _skip_for(self, size: tuple[int, int]) -> Skip:
+        if self._skip is None or size != self._size:
+            self._skip, self._size = Skip(self._gates, size[0] / size[1]), size
+        return self._skip

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What link asks of eye on the staff's behalf: checks, aiming, other gates. Link may be hostile: it is judged here.
+
+Pure but for what it is told: the time is an argument, and what is to be sent is returned.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from pydantic import ValidationError
+
+from nigiwai.clock import BootNs
+from nigiwai.door.field import (
+    AimOff,
+    AimOn,
+    CheckOff,
+    CheckOn,
+    GatesTaken,
+    Order,
+    Reported,
+    SetGates,
+    Tap,
+    Untap,
+)
+from nigiwai.eye.aim import Aim
+from nigiwai.eye.check import Check
+from nigiwai.eye.types import Crossing, Track
+from nigiwai.settings import Gate
+
+CHANGES_AN_HOUR = 20
+HOUR_NS = 3_600_000_000_000
+RESULT_NS = 2_500_000_000
+_START = BootNs(0)
+
+
+@dataclass
+class Orders:
+    """The staff's side of eye. `gates` are those in force; `changed` is set where they are others than before."""
+
+    gates: tuple[Gate, ...]
+    detector_px: int
+    changed: bool = False
+    _aim: Aim = field(default_factory=Aim)
+    _check: Check | None = None
+    _result_at: BootNs = _START
+    _changes: list[BootNs] = field(default_factory=list)
+    _answers: list[Reported] = field(default_factory=list)
+
+    def take(self, order: Order, now: BootNs) -> None:
+        """Carries out what was asked."""
+        match order:
+            case CheckOn():
+                if any(g.name == order.gate for g in self.gates):
+                    self._check, self._result_at = Check(order, now), now
+            case Tap() | Untap() | CheckOff():
+                self._go_on_checking(order, now)
+            case AimOn():
+                self._aim.start(now)
+            case AimOff():
+                self._aim.stop(now)
+            case SetGates():
+                self._set_gates(order, now)
+
+    def _go_on_checking(self, order: Tap | Untap | CheckOff, now: BootNs) -> None:
+        check = self._check
+        if check is None or check.order.check != order.check:
+            return
+        match order:
+            case Tap():
+                check.tap(order)
+            case Untap():
+                check.take_back(order.tap)
+            case CheckOff():
+                check.stop(now)
+
+    def _set_gates(self, order: SetGates, now: BootNs) -> None:
+        self._changes = [t for t in self._changes if now - t < HOUR_NS]
+        gates = _gates_of(order)
+        if gates is None:
+            outcome = "refused"
+        elif len(self._changes) >= CHANGES_AN_HOUR:
+            outcome = "too_often"
+        else:
+            outcome = "taken"
+            if gates != self.gates:
+                self.gates, self.changed = gates, True
+                self._changes.append(now)
+        self._answers.append(GatesTaken.model_validate({"version": order.version, "outcome": outcome}))
+
+    def see(self, crossings: Sequence[Crossing], tracks: Sequence[Track], size: tuple[int, int], at: BootNs) -> None:
+        """Takes one frame's results."""
+        if self._check is not None:
+            self._check.cross(crossings)
+        self._aim.see(tracks, size, at)
+
+    def due(self, now: BootNs) -> list[Reported]:
+        """What is to be told to link now."""
+        due, self._answers = self._answers, []
+        due += self._aim.due(self.gates, self.detector_px, now)
+        check = self._check
+        if check is not None and (now >= self._result_at or check.is_final(now)):
+            result = check.result(now)
+            due.append(result)
+            self._result_at = BootNs(now + RESULT_NS)
+            if result.final:
+                self._check = None
+        return due
+
+
+def _gates_of(order: SetGates) -> tuple[Gate, ...] | None:
+    """The gates as the settings would take them; None where they would not."""
+    try:
+        gates = tuple(
+            Gate(
+                name=g.name,
+                line=tuple((x / 1_000, y / 1_000) for x, y in g.line),
+                inside=(g.inside[0] / 1_000, g.inside[1] / 1_000),
+            )
+            for g in order.gates
+        )
+    except ValidationError:
+        return None
+    return gates if len({g.name for g in gates}) == len(gates) else None

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Decides which frames need the detector: those where something moves near a gate or near somebody followed. Pure.
+
+A background is learnt in a tiny grey picture: a running mean and spread per pixel, and a second mean that follows
+within a second. What differs from both beyond its spread, after the change of light common to the whole picture is
+taken out, is motion: a door that was left open differs from the background only. Motion matters within reach of a gate
+or of a followed person. Now and then a frame is looked at anyway, so that whoever stands still stays known and an
+error of the background cannot last.
+
+    grey -> minus common change -> beyond spread? -> near a gate or a track? -> several neighbours agree? -> detect
+"""
+
+import math
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from nigiwai.clock import BootNs
+from nigiwai.eye.types import Float32s, Track
+from nigiwai.eye.watch_features import HEIGHT, WIDTH, Grey
+from nigiwai.settings import Gate
+
+REACH = 0.3
+"""How near to a gate motion matters, as a share of the picture's height: about one person seen from 3 m."""
+
+SPREAD = 4.0
+"""Motion is this many times the usual spread of a pixel..."""
+
+LEAST = 5.0
+"""...and at least so many grey levels: the noise of a shrunk picture is below one, of compression two to three."""
+
+LEAST_PIXELS = 6
+"""Motion of fewer pixels than this is a fly or a lamp; a far person of 5 % of the height covers about eight."""
+
+AFTER_S = 0.7
+"""The detector keeps running this long after the last motion, to see people come to rest."""
+
+IDLE_S = 2.0
+"""Without motion it looks at least this often; every LIVE_S while somebody is followed who did not settle down."""
+
+LIVE_S = 0.7
+SETTLED_S = 3.0
+SETTLED = 0.3
+"""Who is where they began, within this share of their height, after SETTLED_S is a mannequin or waits."""
+
+RECENT_S = 0.7
+"""Time constant of the second mean: an adult at 1.3 m/s covers their own breadth in a third of a second."""
+
+LEARN_S = 8.0
+SETTLE_S = 40.0
+"""Time constants of the background: of pixels at rest, and of those in motion (a parked trolley becomes background)."""
+
+
+class Skip:
+    """The judge over frames of one view."""
+
+    def __init__(self, gates: Sequence[Gate], aspect: float = 16 / 9) -> None:
+        """aspect: width over height of the frames."""
+        self._aspect = aspect
+        self._near_gates = _near_gates(gates, aspect)
+        self._mean: Float32s | None = None
+        self._recent: Float32s = np.zeros((HEIGHT, WIDTH), np.float32)
+        self._spread: Float32s = np.zeros((HEIGHT, WIDTH), np.float32)
+        self._at: BootNs | None = None
+        self._moved_at: BootNs | None = None
+        self._detected_at: BootNs | None = None
+        self.frames = 0
+        self.skipped = 0
+        """How many frames were judged, and how many of them need no detector."""
+
+    def needs(self, grey: Grey, at: BootNs, tracks: Sequence[Track], size: tuple[int, int]) -> bool:
+        """Whether the frame taken at `at` needs the detector; `tracks`: the last answer, in px of `size`.
+
+        Times that do not go forward are told to detect, which is always right.
+        """
+        self.frames += 1
+        gap_s = 0.0 if self._at is None else (at - self._at) / 1e9
+        if self._mean is None or gap_s <= 0:
+            self._begin(grey, at)
+            return True
+        self._at = at
+        moving = self._motion(grey, gap_s)
+        if int((moving & (self._near_gates | _near_tracks(tracks, size))).sum()) >= LEAST_PIXELS:
+            self._moved_at = at
+        return self._decide(at, any(_lively(t) for t in tracks))
+
+    def _begin(self, grey: Grey, at: BootNs) -> None:
+        self._mean = grey.astype(np.float32)
+        self._recent = self._mean.copy()
+        self._spread = np.full(grey.shape, 2.0, np.float32)
+        self._at = self._moved_at = self._detected_at = at
+
+    def _motion(self, grey: Grey, gap_s: float) -> NDArray[np.bool_]:
+        """Which pixels move; learns the background on the way."""
+        assert self._mean is not None  # noqa: S101 - needs() begins first
+        picture = grey.astype(np.float32)
+        strange = _off(picture, self._mean)
+        unusual = np.maximum(LEAST, SPREAD * self._spread)
+        moving = (strange > unusual) & (_off(picture, self._recent) > unusual)
+        self._recent += np.float32(min(1.0, gap_s / RECENT_S)) * (picture - self._recent)
+        whole = cv2.medianBlur(moving.astype(np.uint8), 3) > 0
+        share = np.where(whole, min(1.0, gap_s / SETTLE_S), min(1.0, gap_s / LEARN_S)).astype(np.float32)
+        self._mean += share * (grey - self._mean)
+        self._spread += share * np.where(whole, 0.0, np.minimum(strange, LEAST) - self._spread).astype(np.float32)
+        return np.asarray(whole)
+
+    def _decide(self, at: BootNs, live: bool) -> bool:
+        assert self._moved_at is not None  # noqa: S101
+        assert self._detected_at is not None  # noqa: S101
+        wait_s = LIVE_S if live else IDLE_S
+        needed = at - self._moved_at <= AFTER_S * 1e9 or at - self._detected_at >= wait_s * 1e9
+        if needed:
+            self._detected_at = at
+        else:
+            self.skipped += 1
+        return needed
+
+
+def _off(picture: Float32s, mean: Float32s) -> Float32s:
+    """How far each pixel is off, after the change common to all is taken out."""
+    off = picture - mean
+    return np.asarray(np.abs(off - np.median(off[::3, ::3])), np.float32)
+
+
+def _lively(track: Track) -> bool:
+    """Whether somebody may soon walk on, as far as one can tell."""
+    if track.origin is None or track.age_s < SETTLED_S:
+        return True
+    dx, dy = track.foot[0] - track.origin[0], track.foot[1] - track.origin[1]
+    return math.hypot(dx, dy) > SETTLED * max(track.height_px, 2 * (track.xyxy[2] - track.xyxy[0]))
+
+
+def _near_gates(gates: Sequence[Gate], aspect: float) -> NDArray[np.bool_]:
+    """(HEIGHT, WIDTH): pixels within REACH of a gate, or above one by a person's height, where heads and bodies are."""
+    mask = np.zeros((HEIGHT, WIDTH), np.uint8)
+    wide = max(1, round(2 * REACH * HEIGHT))
+    for gate in gates:
+        points = np.array([[x * WIDTH, y * HEIGHT] for x, y in gate.line])
+        for rise in (0.0, REACH / 2, REACH):
+            raised = np.round(points - [0, rise * HEIGHT]).astype(np.int32)
+            cv2.polylines(mask, [raised], False, 1, thickness=max(1, round(wide * WIDTH / HEIGHT / aspect)))
+    return np.asarray(mask > 0)
+
+
+def _near_tracks(tracks: Sequence[Track], size: tuple[int, int]) -> NDArray[np.bool_]:
+    """(HEIGHT, WIDTH): pixels of the people followed, and half a box around them."""
+    mask = np.zeros((HEIGHT, WIDTH), np.bool_)
+    for track in tracks:
+        left, top, right, bottom = track.xyxy
+        wide, high = (right - left) / 2, (bottom - top) / 4
+        x0, x1 = (left - wide) / size[0] * WIDTH, (right + wide) / size[0] * WIDTH
+        y0, y1 = (top - high) / size[1] * HEIGHT, (bottom + high) / size[1] * HEIGHT
+        mask[max(0, int(y0)) : max(0, int(y1) + 1), max(0, int(x0)) : max(0, int(x1) + 1)] = True
+    return mask

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the tracker may be told, with units and reasons."""
+
+from dataclasses import dataclass, field
+
+from nigiwai.eye.motion import Noise
+
+
+@dataclass(frozen=True, slots=True)
+class TrackerConfig:
+    """Settings of the tracker; the defaults were chosen on simulated crowds (docs/accuracy.md)."""
+
+    high_score: float = 0.4
+    """From here on a detection may begin a track, and a track with this mean score is surely a person: what only looks
+    like one (a pram, a coat) has a good score now and then."""
+
+    low_score: float = 0.1
+    """From here on a detection may continue one (Zhang et al. 2022, ByteTrack: the half hidden have low scores)."""
+
+    confirm_s: float = 0.2
+    """A track is real when it has lasted this long..."""
+
+    confirm_hits: int = 3
+    """...and was seen this often; at low frame rates twice is enough once it lasted `confirm_slow_s`."""
+
+    confirm_slow_s: float = 0.25
+    """Two sightings this far apart are no flicker of one frame."""
+
+    forget_s: float = 1.6
+    """A real track that was not seen for this long is over; until then motion alone may link it again."""
+
+    still_s: float = 3.0
+    """Who has been in one place for this long is a coat, a mannequin or somebody who waits..."""
+
+    forget_still_s: float = 20.0
+    """...and keeps the place for so long unseen: else a passer-by's track would stay with the coat that flickers up."""
+
+    forget_new_s: float = 0.3
+    """The same for one that is not real yet; at least one missed frame is always allowed."""
+
+    gate: float = 16.0
+    """Squared distance in standard deviations beyond which a detection cannot be the track's."""
+
+    lost_gate: float = 9.0
+    """`gate` for somebody lost: prediction grows so vague that it would reach everybody who comes."""
+
+    alone: float = 20.0
+    """Cost of leaving a track without a detection; above `gate` because the cost also counts vagueness."""
+
+    low_gate: float = 9.0
+    """`gate` for low scores, which are often somebody else's."""
+
+    most: int = 200
+    """Tracks kept at once: more people than a picture can show, so that memory is bounded whatever comes in."""
+
+    noise: Noise = field(default_factory=Noise)

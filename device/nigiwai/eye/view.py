@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+r"""A camera above a flat floor: metres to pixels and back. Pure.
+
+    height_m  o                tilt_deg: how far the camera looks below the horizon; 90 looks straight down
+              | \  tilt        X to the right and Y ahead on the floor, both from the point below the camera, Z up
+              |   \             u to the right and v down in the picture, in pixels
+    ----------+-----\---- floor
+
+A wide lens bends straight lines (barrel). It is described by one number, the division model (Fitzgibbon 2001): a point
+d focal lengths from the picture's middle would be at d / (1 - distortion d^2) through a pinhole. 0 is a pinhole.
+"""
+
+from dataclasses import dataclass
+from math import cos, radians, sin, tan
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Where the camera hangs, how it looks, and its picture. `fov_deg` is the horizontal angle of view."""
+
+    height_m: float
+    tilt_deg: float
+    fov_deg: float
+    size: tuple[int, int]
+    distortion: float = 0.0
+
+    @property
+    def focal_px(self) -> float:
+        """Focal length in pixels, in the middle of the picture."""
+        return self.size[0] / 2 / float(self._bend(np.array(tan(radians(self.fov_deg) / 2))))
+
+    def _bend(self, radius: Floats) -> Floats:
+        """Where the lens puts points that a pinhole would put `radius` focal lengths from the middle."""
+        k = self.distortion
+        if not k:
+            return radius
+        root: Floats = 2 * radius / (1 + np.sqrt(1 + 4 * k * radius**2))
+        return root
+
+    def flat(self, pixels: Floats) -> Floats:
+        """Pixels (..., 2) as a pinhole of focal length 1 would show them, from the middle of the picture."""
+        seen = (pixels - np.array(self.size) / 2) / self.focal_px
+        if not self.distortion:
+            return seen
+        straight: Floats = seen / np.maximum(1 - self.distortion * (seen**2).sum(axis=-1, keepdims=True), 1e-6)
+        return straight
+
+    def axes(self) -> Floats:
+        """(3, 3) rows: the directions right, down and forward of the camera, in X, Y, Z."""
+        s, c = sin(radians(self.tilt_deg)), cos(radians(self.tilt_deg))
+        return np.array([[1.0, 0.0, 0.0], [0.0, -s, -c], [0.0, c, -s]])
+
+    def project(self, points: Floats) -> Floats:
+        """Pixels (..., 2) of points (..., 3) in metres; NaN for points less than 5 cm in front of the camera."""
+        seen = (points - np.array([0.0, 0.0, self.height_m])) @ self.axes().T
+        depth = np.where(seen[..., 2:] > 0.05, seen[..., 2:], np.nan)
+        at = seen[..., :2] / depth
+        if self.distortion:
+            radius = np.hypot(at[..., :1], at[..., 1:])
+            at = at * self._bend(radius) / np.maximum(radius, 1e-12)
+        pixels: Floats = at * self.focal_px + np.array(self.size) / 2
+        return pixels
+
+    def to_floor(self, pixels: Floats, z_m: float = 0.0) -> Floats:
+        """X, Y in metres (..., 2) where the rays of pixels (..., 2) meet height `z_m`; NaN from the horizon upwards."""
+        flat = self.flat(pixels)
+        ray = np.concatenate((flat, np.ones((*flat.shape[:-1], 1))), axis=-1) @ self.axes()
+        drop = np.where(ray[..., 2:] < -1e-6, -ray[..., 2:], np.nan)
+        floor: Floats = ray[..., :2] / drop * (self.height_m - z_m)
+        return floor

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who came with whom, by walks over a floor: paths in, kinds of company out."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+
+from nigiwai.clock import BootNs
+from nigiwai.door.traits import Band, Company
+from nigiwai.eye.companions import KEEP_NS, STEP_NS, Ways, chance, features, grouped
+from nigiwai.eye.ground import given
+from nigiwai.eye.passers import SETTLE_S, Passers, Settled, band_of, company_of
+from nigiwai.eye.stature import Stature
+from nigiwai.eye.types import Crossing, Direction, Track
+from nigiwai.eye.view import View
+from tests.eye.test_stature import box_of
+
+S = 1_000_000_000
+VIEW = View(2.8, 30.0, 75.0, (640, 384))
+DT_NS = 125_000_000
+Place = Callable[[float], tuple[float, float]]
+Someone = tuple[int, float, Place]
+"""A number, a height in m, and where they are at t seconds; the gate lies at 4.5 m, inside is nearer."""
+
+GATE_M = 4.5
+
+
+def straight(x: float, lag_s: float = 0.0, speed: float = 1.2) -> Place:
+    """Walks from 7 m towards the camera."""
+    return lambda t: (x, 7.0 - speed * (t - lag_s))
+
+
+def watch(people: Sequence[Someone], seconds: float = 16.0) -> dict[int, Settled]:
+    """What is said of everybody, by number; they are counted when they pass GATE_M."""
+    passers, order, settled = Passers(given(VIEW)), [], []
+    before: dict[int, float] = {}
+    for i in range(round(seconds * S / DT_NS)):
+        at, t = BootNs(100 * S + i * DT_NS), i * DT_NS / S
+        tracks, crossings, numbers = [], [], []
+        for number, tall, where in people:
+            x, y = where(t)
+            if not 2.6 < y < 7.0:
+                continue
+            box = box_of(VIEW, x, y, tall)
+            tracks.append(Track(number, box, ((box[0] + box[2]) / 2, box[3]), t, seen=True))
+            if before.get(number, y) >= GATE_M > y:
+                crossings.append(Crossing("door", Direction.IN, at))
+                numbers.append(number)
+            before[number] = y
+        order += numbers
+        settled += passers.update(tracks, crossings, numbers, at)
+    settled += passers.settle(at, everybody=True)
+    assert passers.waiting == ()
+    return dict(zip(order, settled, strict=True))
+
+
+def kinds(settled: dict[int, Settled]) -> dict[int, Company]:
+    return {n: s.person.company for n, s in settled.items()}
+
+
+def test_a_parent_and_a_child_side_by_side_are_a_family() -> None:
+    told = watch([(1, 1.68, straight(0.0)), (2, 1.10, straight(0.7, 0.2))])
+    assert kinds(told) == {1: Company.FAMILY_1, 2: Company.FAMILY_1}
+    assert [told[n].person.band for n in (1, 2)] == [Band.ADULT, Band.CHILD]
+
+
+def test_two_parents_behind_two_children_are_one_family_of_two_children() -> None:
+    talls = [1.05, 1.20, 1.75, 1.66]
+    told = watch([(n, tall, straight(0.6 * (n % 2), 0.6 * (n // 2))) for n, tall in enumerate(talls)])
+    assert set(kinds(told).values()) == {Company.FAMILY_2}
+
+
+def test_two_grown_ups_are_a_group_and_two_children_another() -> None:
+    told = watch([(1, 1.75, straight(-0.4)), (2, 1.70, straight(0.3))])
+    assert set(kinds(told).values()) == {Company.ADULTS}
+    told = watch([(1, 1.15, straight(-0.4)), (2, 1.20, straight(0.3))])
+    assert set(kinds(told).values()) == {Company.CHILDREN}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        (2, 1.10, straight(0.5, 6.0)),  # seconds later
+        (2, 1.10, straight(1.5, 2.0, speed=1.6)),  # faster, overtaking at a distance
+        (2, 1.10, lambda t: (1.2, 2.7 + 1.1 * t)),  # coming towards, never counted in
+    ],
+)
+def test_a_stranger_is_not_taken_for_company(other: Someone) -> None:
+    told = watch([(1, 1.72, straight(-0.6)), other])
+    assert told[1].person.company is Company.ALONE
+
+
+def test_somebody_seen_for_two_frames_is_unknown_in_every_respect() -> None:
+    told = watch([(1, 1.72, lambda t: (0.0, 4.6 - 1.2 * t if t < 0.3 else -1.0))])
+    assert told[1].person == (Company.UNKNOWN, "unknown", Band.UNKNOWN)
+
+
+def test_passages_are_let_go_in_order_and_after_the_time_they_wait() -> None:
+    passers = Passers(given(VIEW))
+    crossing = Crossing("door", Direction.OUT, BootNs(0))
+    assert passers.update([], [crossing], [1], BootNs(0)) == []
+    assert passers.update([], [crossing], [2], BootNs(S)) == []
+    assert [s.at for s in passers.update([], [], [], BootNs(round(SETTLE_S * S)))] == [0]
+    assert [s.at for s in passers.settle(BootNs(2 * S), everybody=True)] == [S]
+
+
+@pytest.mark.parametrize(
+    ("children", "kind"),
+    [
+        ([0.0], Company.ALONE),
+        ([1.0], Company.ALONE),
+        ([0.0, 0.0], Company.ADULTS),
+        ([0.0, 1.0], Company.FAMILY_1),
+        ([0.0, 0.0, 1.0, 1.0], Company.FAMILY_2),
+        ([0.0, 1.0, 1.0, 1.0], Company.FAMILY_3),
+        ([0.0, 1.0, 1.0, 1.0, 1.0], Company.FAMILY_3),
+        ([1.0, 1.0, 1.0], Company.CHILDREN),
+        ([0.0, 0.5], Company.UNKNOWN),  # a couple or a parent with child: nobody can say
+        ([0.0, 0.6, 0.6], Company.FAMILY_1),  # one or the other is a child
+    ],
+)
+def test_the_kind_of_a_group(children: list[float], kind: Company) -> None:
+    assert company_of(children) is kind
+
+
+def test_bands_need_certainty() -> None:
+    assert band_of(None) is Band.UNKNOWN
+    assert band_of(Stature(1.53, 0.05)) is Band.UNKNOWN
+    assert band_of(Stature(1.20, 0.05)) is Band.CHILD
+    assert band_of(Stature(1.75, 0.05)) is Band.ADULT
+
+
+def test_one_doubtful_pair_does_not_join_two_families() -> None:
+    near, far = 0.9, 0.05
+    pairs = np.array([[0, near, 0.7, far], [near, 0, far, far], [0.7, far, 0, near], [far, far, near, 0]])
+    assert sorted(map(sorted, grouped(pairs))) == [[0, 1], [2, 3]]
+
+
+def test_ways_do_not_grow_with_the_number_of_people() -> None:
+    ways = Ways(given(VIEW))
+    for i in range(2_000):
+        track = Track(i, (300.0, 200.0, 340.0, 300.0), (320.0, 300.0), 0.1, seen=True)
+        ways.update([track], BootNs(i * STEP_NS))
+    assert len(ways._ways) <= KEEP_NS // STEP_NS + 1
+
+
+def test_nearer_steadier_and_sooner_is_likelier() -> None:
+    assert chance((0.7, 0.1, 0.1, 0.5)) > 0.9
+    assert chance((2.5, 0.5, 0.3, 2.0)) < 0.1
+    for worse in ((1.0, 0.1, 0.1, 0.5), (0.7, 0.3, 0.1, 0.5), (0.7, 0.1, 0.5, 0.5), (0.7, 0.1, 0.1, 2.0)):
+        assert chance(worse) < chance((0.7, 0.1, 0.1, 0.5))
+
+
+def test_too_short_a_time_together_says_nothing() -> None:
+    ways = Ways(given(VIEW))
+    tracks = [Track(n, (300.0, 200.0, 340.0, 300.0), (320.0 + n, 300.0), 0.1, seen=True) for n in (1, 2)]
+    ways.update(tracks, BootNs(S))
+    assert features(ways.of(1), ways.of(2)) is None
+    assert ways.together(1, 2, 0.0) == 0.0

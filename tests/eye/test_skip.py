@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which frames need the detector."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nigiwai.clock import BootNs
+from nigiwai.eye.skip import IDLE_S, Skip
+from nigiwai.eye.types import Track
+from nigiwai.eye.watch_features import HEIGHT, WIDTH
+from nigiwai.settings import Gate
+
+S = 1_000_000_000
+SIZE = (960, 540)
+DOOR = Gate(name="door", line=((0.0, 0.75), (1.0, 0.75)), inside=(0.5, 0.4))
+RNG = np.random.default_rng(5)
+BACK = RNG.integers(60, 180, (HEIGHT, WIDTH)).astype(np.float32)
+FPS = 10.0
+
+
+def picture(x: float | None = None, y: int = 30, light: float = 1.0) -> NDArray[np.uint8]:
+    """The room with noise, perhaps with somebody whose left edge is at x."""
+    grey = BACK * light + RNG.normal(0, 0.8, BACK.shape)
+    if x is not None:
+        grey[y : y + 14, max(0, int(x)) : max(0, int(x) + 5)] = 20
+    return np.clip(grey, 0, 255).astype(np.uint8)
+
+
+def film(skip: Skip, pictures: list[NDArray[np.uint8]], start: float, tracks: tuple[Track, ...] = ()) -> list[bool]:
+    return [skip.needs(p, BootNs(round((start + i / FPS) * S)), tracks, SIZE) for i, p in enumerate(pictures)]
+
+
+def settled(gates: list[Gate] | None = None) -> Skip:
+    skip = Skip([DOOR] if gates is None else gates)
+    film(skip, [picture() for _ in range(100)], 0)
+    return skip
+
+
+def test_an_empty_entrance_is_looked_at_now_and_then() -> None:
+    needed = film(settled(), [picture() for _ in range(600)], 10)
+    assert sum(needed) <= 60 / IDLE_S + 1
+    gaps = np.diff(np.flatnonzero([True, *needed, True]))
+    assert gaps.max() <= IDLE_S * FPS + 1
+
+
+def test_every_frame_of_somebody_walking_to_the_gate_is_looked_at() -> None:
+    needed = film(settled(), [picture(i) for i in range(90)], 10)
+    assert all(needed[2:])
+
+
+def test_motion_far_from_every_gate_does_not_matter() -> None:
+    corner = Gate(name="door", line=((0.9, 0.8), (0.9, 1.0)), inside=(0.97, 0.9))
+    needed = film(settled([corner]), [picture(i % 30, y=2) for i in range(100)], 10)
+    assert sum(needed) <= 10 / IDLE_S + 1
+
+
+def test_motion_near_somebody_followed_matters_wherever_it_is() -> None:
+    corner = Gate(name="door", line=((0.9, 0.8), (0.9, 1.0)), inside=(0.97, 0.9))
+    somebody = Track(1, (0, 0, 350, 200), (175, 200), 2.0, True)
+    assert all(film(settled([corner]), [picture(i, y=2) for i in range(30)], 10, (somebody,))[2:])
+
+
+def test_a_lamp_that_dims_is_no_motion() -> None:
+    needed = film(settled(), [picture(light=1 - 0.0004 * i) for i in range(200)], 10)
+    assert sum(needed) <= 20 / IDLE_S + 2
+
+
+def test_what_is_left_standing_becomes_background() -> None:
+    skip = settled()
+    film(skip, [picture(40) for _ in range(1_500)], 10)
+    assert sum(film(skip, [picture(40) for _ in range(100)], 160)) <= 10 / IDLE_S + 1
+
+
+def test_times_that_do_not_go_forward_are_looked_at() -> None:
+    skip = settled()
+    assert skip.needs(picture(), BootNs(S), (), SIZE)
+    assert skip.needs(picture(), BootNs(S), (), SIZE)

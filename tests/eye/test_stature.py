@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Heights over the floor, and what they say about being a child."""
+
+import json
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from models.synthetic import stature as recipe
+from nigiwai.clock import BootNs
+from nigiwai.eye import growth
+from nigiwai.eye.ground import given
+from nigiwai.eye.stature import HEAD_M, TOES_M, Statures, covered, statures_m, whole
+from nigiwai.eye.types import Track
+from nigiwai.eye.view import View
+from tests.conftest import ROOT
+
+VIEW = View(2.8, 30.0, 75.0, (640, 384))
+
+
+def box_of(view: View, x: float, y: float, tall: float) -> tuple[float, float, float, float]:
+    """The box of an upright figure, toes towards the camera."""
+    scale = tall / 1.65
+    points = [[x, y - TOES_M * scale, 0.0], [x, y + HEAD_M * scale, tall]]
+    (left, bottom), (right, top) = view.project(np.array(points))
+    middle, half = (left + right) / 2, 0.16 * (bottom - top)
+    return middle - half, top, middle + half, bottom
+
+
+@pytest.mark.parametrize("distortion", [0.0, 0.12])
+@pytest.mark.parametrize("tilt", [15.0, 30.0, 45.0])
+@pytest.mark.parametrize("tall", [0.9, 1.2, 1.65, 1.9])
+def test_an_upright_figure_is_measured_anywhere_on_the_floor(tall: float, tilt: float, distortion: float) -> None:
+    view = View(2.8, tilt, 75.0, (640, 384), distortion)
+    places = [(x, y) for x in (-0.8, 0.0, 1.0) for y in (3.0, 4.0, 6.0)]
+    boxes = np.array([box_of(view, x, y, tall) for x, y in places])
+    assert statures_m(view, boxes) == pytest.approx(tall, abs=0.02)
+
+
+def test_a_bent_lens_projects_there_and_back() -> None:
+    view = View(2.8, 30.0, 84.0, (640, 360), 0.1)
+    places = np.array([[1.5, 4.0], [0.0, 5.0], [-2.0, 3.0]])
+    pixels = view.project(np.column_stack((places, np.zeros(3))))
+    assert view.to_floor(pixels) == pytest.approx(places, abs=1e-9)
+    edge = view.flat(np.array([640.0, 180.0]))
+    assert edge == pytest.approx([np.tan(np.radians(42.0)), 0.0])
+
+
+def walk(statures: Statures, frames: int, box: tuple[float, float, float, float], number: int = 1) -> None:
+    for i in range(frames):
+        track = Track(number, box, ((box[0] + box[2]) / 2, box[3]), i * 0.1, seen=True)
+        statures.update([track], BootNs(i * 100_000_000))
+
+
+def test_a_stature_comes_with_its_error() -> None:
+    statures = Statures(given(VIEW))
+    walk(statures, 10, box_of(VIEW, 0.0, 4.0, 1.65))
+    found = statures.stature(1)
+    assert found is not None
+    assert found.metres == pytest.approx(1.65, abs=0.01)
+    assert 0.02 < found.error_m < 0.08
+
+
+@pytest.mark.parametrize(
+    ("frames", "box"),
+    [
+        (2, box_of(VIEW, 0.0, 4.0, 1.65)),  # seen for two frames
+        (10, (0.0, 100.0, 50.0, 300.0)),  # cut by the left edge
+        (10, (100.0, 220.0, 150.0, 384.0)),  # feet out of the picture
+        (10, (100.0, 200.0, 108.0, 230.0)),  # 30 px
+        (10, (100.0, 200.0, 300.0, 300.0)),  # lying, or two people
+        (10, (100.0, 5.0, 180.0, 60.0)),  # feet above the horizon
+        (10, (100.0, 20.0, 160.0, 380.0)),  # taller than anybody
+    ],
+)
+def test_what_cannot_be_measured_is_unknown(frames: int, box: tuple[float, float, float, float]) -> None:
+    statures = Statures(given(VIEW))
+    walk(statures, frames, box)
+    assert statures.stature(1) is None
+
+
+def test_a_view_from_straight_above_measures_nobody() -> None:
+    view = View(3.5, 80.0, 90.0, (640, 480))
+    statures = Statures(given(view))
+    walk(statures, 10, (250.0, 150.0, 330.0, 330.0))
+    assert not statures.usable
+    assert statures.stature(1) is None
+
+
+def test_who_is_gone_is_forgotten() -> None:
+    statures = Statures(given(VIEW))
+    walk(statures, 10, box_of(VIEW, 0.0, 4.0, 1.65))
+    statures.update([], BootNs(2_000_000_000))
+    assert statures.stature(1) is None
+
+
+def test_boxes_that_are_not_whole_or_are_covered() -> None:
+    boxes = np.array([[100.0, 50, 150, 200], [120, 80, 180, 260], [400, 50, 450, 200]])
+    assert whole(boxes, (640, 384)).tolist() == [True, True, True]
+    assert covered(boxes, boxes).tolist() == [True, False, False]
+
+
+def test_the_tables_of_the_device_are_those_that_the_synthetic_people_are_drawn_from() -> None:
+    for sex in ("m", "f"):
+        for age in (1, 4, 5, 9, 12, 15, 17, 35, 65, 80):
+            place = growth.AGES.index(age)
+            assert growth.MEAN_CM[sex][place] / 100 == pytest.approx(recipe.mean_stature_m(age, sex))
+            assert growth.SD_CM[sex][place] / 100 == pytest.approx(recipe.stature_sd_m(age, sex), abs=0.0006)
+
+
+@pytest.mark.parametrize(
+    ("metres", "error", "low", "high"),
+    [
+        (1.10, 0.04, 0.999, 1.0),  # mean of 5-year-olds
+        (1.30, 0.04, 0.97, 1.0),
+        (1.75, 0.04, 0.0, 0.01),
+        (1.52, 0.04, 0.2, 0.7),  # 12-year-olds and small women: nobody can say
+        (1.65, 0.60, 0.3, 0.7),  # a measurement that says nothing
+    ],
+)
+def test_what_a_stature_says_about_being_a_child(metres: float, error: float, low: float, high: float) -> None:
+    assert low <= growth.child_probability(metres, error) <= high
+
+
+def test_taller_is_never_more_of_a_child() -> None:
+    chances = [growth.child_probability(0.7 + 0.01 * i, 0.05) for i in range(130)]
+    assert all(b <= a + 1e-9 for a, b in pairwise(chances))
+
+
+def test_the_bundled_clips_people_are_measured_to_five_centimetres() -> None:
+    """With the true boxes and the true camera: the error of the method alone. Statures there are without shoes."""
+    lines = (ROOT / "models" / "demo" / "entrance.tracks.jsonl").read_text(encoding="utf-8").splitlines()
+    head, *frames = [json.loads(line) for line in lines]
+    camera = head["camera"]
+    view = View(camera["height_m"], camera["tilt_deg"], camera["hfov_deg"], (640, 360), camera["distortion"])
+    statures, told, true = Statures(given(view)), {}, {}
+    for frame in frames:
+        people = frame["people"]
+        tracks = [
+            Track(p["id"], tuple(p["box"]), ((p["box"][0] + p["box"][2]) / 2, p["box"][3]), 1.0, p["visible"] > 0.3)
+            for p in people
+        ]
+        statures.update(tracks, BootNs(round(frame["t"] * 1e9)))
+        true |= {p["id"]: p["stature_m"] + growth.SHOES_CM / 100 for p in people}
+        told |= {p["id"]: found for p in people if (found := statures.stature(p["id"]))}
+    errors = sorted(abs(told[n].metres - true[n]) for n in told)
+    assert len(told) >= 0.9 * len(true)
+    assert errors[len(errors) // 2] <= 0.03
+    assert all(abs(told[n].metres - true[n]) <= 3 * told[n].error_m for n in told)
