@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The accuracy check as link knows it: taps go to eye, sums come back, the result is stamped on later reports."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import tzinfo
+from typing import Any
+
+from nigiwai.door.field import CheckOff, CheckOn, CheckResult, Matched, Order, Reported, Tap, Untap
+from nigiwai.link.accuracy import Estimate, Seen, error_of, inside_bounds, judge, needed, shrinking
+from nigiwai.link.intervals import Gates, subtract_gates
+from nigiwai.link.ledger import Ledger
+from nigiwai.link.report import Mark, Tally
+from nigiwai.link.status.deeds import Deed, EndCheck, ReadCheck, StartCheck, TakeBack, Tapped
+from nigiwai.link.status.desk import Answer
+from nigiwai.link.store.hand import Noted
+from nigiwai.link.zone import stamp
+from nigiwai.settings import Settings
+
+KIND = "check"
+LOST_NS = 12_000_000_000
+"""Eye tells how a check stands every few seconds; silent for so long, it knows of none."""
+
+
+@dataclass
+class _Running:
+    number: int
+    gate: str
+    minutes: int
+    begun_ns: int
+    heard_ns: int
+    ended: bool = False
+    discard: bool = False
+    result: CheckResult | None = None
+
+
+class Checking:
+    """At most one check at a time."""
+
+    def __init__(self, settings: Settings, ledger: Ledger, zone: tzinfo, tell_eye: Callable[[Order], bool]) -> None:
+        self._settings, self._ledger, self._zone, self._tell = settings, ledger, zone, tell_eye
+        self._running: _Running | None = None
+        self._number = 0
+        self._lost = False
+        self._last = ledger.latest_hand(KIND)
+
+    def do(self, deed: Deed, boot_ms: int, now_ns: int) -> Answer:
+        """Carries out one of the check's deeds."""
+        match deed:
+            case StartCheck():
+                return self._start(deed, boot_ms, now_ns)
+            case Tapped():
+                return self._tap(deed, boot_ms)
+            case TakeBack() if self._running is not None:
+                self._tell(Untap(check=self._running.number, tap=deed.tap))
+            case EndCheck() if self._running is not None:
+                self._running.ended, self._running.discard = True, deed.discard
+                self._tell(CheckOff(check=self._running.number))
+            case ReadCheck():
+                pass
+            case _:
+                return Answer("no_check")
+        return Answer(body=self._standing(now_ns))
+
+    def _start(self, deed: StartCheck, boot_ms: int, now_ns: int) -> Answer:
+        if self._running is not None and now_ns - self._running.heard_ns < LOST_NS:
+            return Answer("conflict")
+        self._number = max(self._number + 1, boot_ms % 2**30)  # eye may remember one of a link before
+        if not self._tell(CheckOn(check=self._number, gate=deed.gate, minutes=deed.minutes)):
+            return Answer("eye_away")
+        self._running, self._lost = _Running(self._number, deed.gate, deed.minutes, now_ns, now_ns), False
+        return Answer(body=self._standing(now_ns))
+
+    def _tap(self, deed: Tapped, boot_ms: int) -> Answer:
+        running = self._running
+        if running is None or running.ended:
+            return Answer("no_check")
+        at_ms = max(0, boot_ms - deed.age_ms)
+        told = self._tell(
+            Tap(check=running.number, tap=deed.tap, direction=deed.direction, at_ms=at_ms, child=deed.child)
+        )
+        return Answer(body={"taken": deed.tap}) if told else Answer("eye_away")
+
+    def take(self, told: Reported, now_ns: int) -> None:
+        """How eye says that the check stands."""
+        running = self._running
+        if not isinstance(told, CheckResult) or running is None or told.check != running.number:
+            return
+        running.result, running.heard_ns = told, now_ns
+        if told.final:
+            self._running = None
+            if not running.discard:
+                self._last = Noted(now_ns, KIND, self._judged(told))
+                self._ledger.write_hand(self._last)
+
+    def eye_came(self) -> None:
+        """A new eye has no taps: a check that was going on is lost, and said to be."""
+        self._lost = self._running is not None
+        self._running = None
+
+    def _judged(self, result: CheckResult) -> dict[str, Any]:
+        """A result with its error and verdict, as it is kept."""
+        entered, left = _seen(result.entered), _seen(result.left)
+        both = entered + left
+        limit = self._settings.page.check_limit_percent / 100
+        error = error_of(both)
+        return {
+            "gate": result.gate,
+            "length_s": result.length_s,
+            "entered": _told(entered),
+            "left": _told(left),
+            "both": _told(both),
+            "children": result.children,
+            "limit": self._settings.page.check_limit_percent,
+            "verdict": judge(error, both.taps, limit).value,
+            "error": _percent(error),
+            "needed": needed(both, limit),
+            "shrinking": [[n, round(100 * width, 1)] for n, width in shrinking(both)],
+        }
+
+    def _standing(self, now_ns: int) -> dict[str, Any]:
+        running = self._running
+        if running is not None and now_ns - running.heard_ns > LOST_NS:
+            self._running, self._lost, running = None, True, None
+        begun: dict[str, Any] | None = None
+        if running is not None:
+            length_s = (now_ns - running.begun_ns) // 1_000_000_000
+            so_far = self._judged(running.result) if running.result else None
+            begun = {
+                "gate": running.gate,
+                "left_s": max(0, 60 * running.minutes - length_s),
+                "ending": running.ended,
+                "so_far": so_far,
+            }
+        return {
+            "running": begun,
+            "lost": self._lost,
+            "last": self.stamp(),
+            "limit": self._settings.page.check_limit_percent,
+            "fewest": needed(Seen(0, 0, 0), self._settings.page.check_limit_percent / 100),
+        }
+
+    def stamp(self) -> dict[str, Any] | None:
+        """The last result, as every later report carries it."""
+        if self._last is None:
+            return None
+        return {"at": stamp(self._last.at_ns - self._last.at_ns % 1_000_000_000, self._zone), **self._last.body}
+
+    def bounds(self, tally: Tally, mark: Mark | None) -> tuple[int | None, int | None]:
+        """People inside at least and at most; not known before a check has been made."""
+        if self._last is None:
+            return None, None
+        body = self._last.body
+        since: Gates = tally.today if mark is None or mark.day != tally.day else subtract_gates(tally.today, mark.gates)
+        entered, left = (sum(pair[i] for pair in since.values()) for i in (0, 1))
+        errors = [_direction(body[way], body["both"]) for way in ("entered", "left")]
+        return inside_bounds(tally.inside, entered, left, errors[0], errors[1])
+
+
+def _direction(told: dict[str, int], both: dict[str, int]) -> Estimate:
+    """The error of one direction; where that was hardly seen, of both together."""
+    seen = told if told["taps"] >= 10 else both
+    return error_of(Seen(seen["taps"], seen["counted"], seen["matched"]))
+
+
+def _seen(matched: Matched) -> Seen:
+    return Seen(matched.taps, matched.counted, matched.matched)
+
+
+def _told(seen: Seen) -> dict[str, int]:
+    return {
+        "taps": seen.taps,
+        "counted": seen.counted,
+        "matched": seen.matched,
+        "missed": seen.missed,
+        "false": seen.false,
+    }
+
+
+def _percent(error: Estimate) -> dict[str, float]:
+    return {"percent": round(100 * error.mid, 1), "low": round(100 * error.low, 1), "high": round(100 * error.high, 1)}

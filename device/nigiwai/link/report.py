@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Builds every message from what link knows. Pure but for the tally's memory of the records it has added up."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import tzinfo
+
+from nigiwai import __version__
+from nigiwai.door.records import Hello, Vitals
+from nigiwai.door.zones import ZoneStats
+from nigiwai.link.intervals import NS_PER_S, Gates, add_gates, sum_gates
+from nigiwai.link.ledger import BEFORE_ALL, Ledger, Standing
+from nigiwai.link.lights import Lights
+from nigiwai.link.messages import (
+    Alert,
+    Cause,
+    Counts,
+    Health,
+    Info,
+    Losses,
+    Occupancy,
+    Passed,
+    Subject,
+    Totals,
+    ZoneNow,
+    Zones,
+)
+from nigiwai.link.store.rows import Key, Record
+from nigiwai.link.zone import day, midnight_ns, stamp
+from nigiwai.settings import Settings
+
+QUARTER_NS = 900 * NS_PER_S
+
+
+def passed(gates: Gates) -> dict[str, Passed]:
+    """Gates as they stand in a message."""
+    return {name: Passed(entered=entered, left=left) for name, (entered, left) in gates.items()}
+
+
+def inside(gates: Gates) -> int:
+    """In minus out over all gates; may be negative."""
+    return sum(entered - left for entered, left in gates.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """People inside were `inside` when the day's gates stood at `gates`; holds for that day."""
+
+    day: str
+    inside: int
+    gates: Gates
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """The day so far. `low` and `high` bound the people inside with 95 %; None before an accuracy check."""
+
+    day: str
+    midnight_ns: int
+    today: Gates
+    total: Gates
+    quarters: Mapping[int, Gates]
+    inside: int
+    low: int | None = None
+    high: int | None = None
+
+
+@dataclass
+class Tallier:
+    """Adds up the day; closed records are added up again only when there is a new one or a new day."""
+
+    zone: tzinfo
+    names: tuple[str, ...]
+    _begun: int = -1
+    _until: Key = BEFORE_ALL
+    _quarters: dict[int, Gates] = field(default_factory=dict)
+
+    def tally(self, ledger: Ledger, now_ns: int, mark: Mark | None) -> Tally:
+        """The day so far, open intervals included. Bins whose time is not known yet are taken for now."""
+        begun = midnight_ns(now_ns, self.zone)
+        self._add_up(ledger, begun)
+        quarters = dict(self._quarters)
+        for start_ns, gates in ledger.opened():
+            at = now_ns if start_ns is None else start_ns
+            if at >= begun:
+                _add(quarters, begun, at, gates)
+        none: Gates = dict.fromkeys(self.names, (0, 0))
+        today = add_gates(none, sum_gates(quarters.values()))
+        name = day(now_ns, self.zone)
+        return Tally(name, begun, today, add_gates(none, ledger.total()), quarters, _inside(name, today, mark))
+
+    def _add_up(self, ledger: Ledger, begun: int) -> None:
+        newest = ledger.newest()
+        if (begun, newest) == (self._begun, self._until):
+            return
+        found = ledger.closed_since(begun, self._until) if begun == self._begun else None
+        if found is None:
+            self._quarters = {}
+            found = ledger.closed_since(begun) or []
+        self._begun, self._until = begun, newest
+        for start_ns, gates in found:
+            _add(self._quarters, begun, start_ns, gates)
+
+
+def _add(quarters: dict[int, Gates], begun: int, at: int, gates: Gates) -> None:
+    index = (at - begun) // QUARTER_NS
+    quarters[index] = add_gates(quarters.get(index, {}), gates)
+
+
+def _inside(name: str, today: Gates, mark: Mark | None) -> int:
+    if mark is None or mark.day != name:
+        return max(0, inside(today))
+    return max(0, mark.inside + inside(today) - inside(mark.gates))
+
+
+@dataclass(frozen=True, slots=True)
+class Upkeep:
+    """What health tells beyond lights and vitals."""
+
+    queue: int
+    last_record: int
+    epoch: str
+    uptime_s: int
+    memory_mib: float
+    disk_free_mib: int | None
+    temperature_c: float | None
+    undervoltage: bool | None
+    throttled: bool | None
+    refused_records: int
+    refused_requests: int
+    losses: Losses
+
+
+class Reporter:
+    """Everything this device says, each message built in one place."""
+
+    def __init__(self, settings: Settings, zone: tzinfo) -> None:
+        self._settings = settings
+        self._zone = zone
+        self._site, self._device = settings.device.site, settings.device.name
+        self.gates = tuple(g.name for g in settings.gate)
+
+    def counts(self, record: Record, late: bool) -> Counts:  # the outbox's only flag
+        """One record of the ledger."""
+        interval = record.interval
+        return Counts(
+            site=self._site,
+            device=self._device,
+            epoch=record.epoch,
+            record=record.number,
+            start=None if interval.start_ns is None else stamp(interval.start_ns, self._zone),
+            end=stamp(interval.end_ns, self._zone),
+            gates=passed(interval.gates),
+            total=passed(record.totals),
+            blind_s=round(interval.blind_ns / NS_PER_S, 1),
+            flags=tuple(sorted(interval.marks)),
+            clock=interval.clock,
+            late=late,
+            replaces=record.replaces,
+        )
+
+    def totals(self, tally: Tally, epoch: str, now_ns: int) -> Totals:
+        """The live sums."""
+        return Totals(
+            site=self._site,
+            device=self._device,
+            epoch=epoch,
+            at=stamp(now_ns - now_ns % NS_PER_S, self._zone),
+            day=tally.day,
+            today=passed(tally.today),
+            total=passed(tally.total),
+            occupancy=Occupancy(now=tally.inside, low=tally.low, high=tally.high),
+        )
+
+    def info(self, standing: Standing, hello: Hello | None) -> Info:
+        """What the device is."""
+        return Info(
+            site=self._site,
+            device=self._device,
+            software=__version__,
+            interval_s=self._settings.ledger.interval_s,
+            gates=self.gates,
+            zones=tuple(z.name for z in self._settings.zone),
+            settings_sha256=self._settings.sha256,
+            camera=hello.camera if hello else None,
+            model=hello.model if hello else None,
+            model_sha256=hello.model_sha256 if hello else None,
+            epoch=standing.epoch,
+            previous_epoch=standing.previous_epoch,
+            previous_last=standing.previous_last,
+            k=self._settings.traits.k,
+        )
+
+    def health(self, lights: Lights, vitals: Vitals | None, upkeep: Upkeep, now_ns: int) -> Health:
+        """How the device is."""
+        return Health(
+            site=self._site,
+            device=self._device,
+            at=stamp(now_ns - now_ns % NS_PER_S, self._zone),
+            camera=lights[Subject.CAMERA][0],
+            broker=lights[Subject.BROKER][0],
+            clock=lights[Subject.CLOCK][0],
+            storage=lights[Subject.STORAGE][0],
+            power=lights[Subject.POWER][0],
+            cause={s: cause for s, (_, cause) in lights.items() if cause is not Cause.NONE},
+            fps=vitals.fps_milli / 1_000 if vitals else None,
+            latency_median_ms=vitals.latency_median_ms if vitals else None,
+            latency_p95_ms=vitals.latency_p95_ms if vitals else None,
+            frames_dropped=vitals.dropped if vitals else None,
+            eye_memory_mib=round(vitals.memory_kib / 1_024, 1) if vitals else None,
+            link_memory_mib=upkeep.memory_mib,
+            disk_free_mib=upkeep.disk_free_mib,
+            temperature_c=upkeep.temperature_c,
+            throttled=upkeep.throttled,
+            undervoltage=upkeep.undervoltage,
+            queue=upkeep.queue,
+            last_record=upkeep.last_record,
+            epoch=upkeep.epoch,
+            uptime_s=upkeep.uptime_s,
+            refused_records=upkeep.refused_records,
+            refused_requests=upkeep.refused_requests,
+            losses=upkeep.losses,
+        )
+
+    def zones(self, stats: ZoneStats, most: dict[str, int], run: str, now_ns: int) -> Zones:
+        """The zones; `most` people at once in each since the last message."""
+        return Zones(
+            site=self._site,
+            device=self._device,
+            at=stamp(now_ns - now_ns % NS_PER_S, self._zone),
+            run=run[:8],
+            zones=tuple(
+                ZoneNow(zone=z.zone, people=z.people, queue=z.queue, most=most.get(z.zone, z.most), visits=z.dwell)
+                for z in stats.zones
+            ),
+        )
+
+    def alert(self, subject: Subject, lights: Lights, now_ns: int) -> Alert:
+        """A light changed."""
+        light, cause = lights[subject]
+        at = stamp(now_ns - now_ns % NS_PER_S, self._zone)
+        return Alert(site=self._site, device=self._device, at=at, subject=subject, light=light, cause=cause)

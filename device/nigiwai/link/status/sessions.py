@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who may change something: the PIN of the device's label, and the sessions that it opens. Pure; time is an argument.
+
+Guessing is slowed down twice. Each client waits longer after each wrong PIN (from the fourth on: 2, 4, 8 ... 300 s).
+When many are wrong altogether, every further attempt is answered later, by seconds, but never refused for what others
+did: a visitor who types nonsense, even from several phones, cannot lock the staff out. A phone that signed in before
+is known by its own mark, keeps its own count, and does not wait for the others.
+"""
+
+import hashlib
+import hmac
+import secrets
+from collections import deque
+from dataclasses import dataclass, field
+
+from pydantic import SecretStr
+
+FREE_TRIES = 3
+LONGEST_WAIT_S = 300.0
+FORGET_S = 3_600.0
+CROWD = 20
+"""Wrong PINs of the last ten minutes, from all clients, before everybody is answered more slowly."""
+
+CROWD_WINDOW_S = 600.0
+SLOWEST_S = 4.0
+IDLE_S = 1_800.0
+LONGEST_S = 43_200.0
+MOST_SESSIONS = 32
+MOST_CLIENTS = 4_096
+PIN_PATTERN = r"^[0-9]{6,12}$"
+
+
+@dataclass(slots=True)
+class Session:
+    """Somebody who typed the PIN. `who` names it in the audit log and opens nothing."""
+
+    who: str
+    csrf: str
+    begun_s: float
+    used_s: float
+
+
+@dataclass(slots=True)
+class _Client:
+    wrong: int = 0
+    until_s: float = 0.0
+    last_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The PIN was right: the cookies of the session and of the phone."""
+
+    cookie: str
+    mark: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """It was not, or it is too early: seconds to wait."""
+
+    wait_s: float
+    wrong: bool
+
+
+@dataclass
+class Sessions:
+    """Everything that is known of clients and sessions; in memory only, so a restart signs everybody out."""
+
+    pin: SecretStr | None
+    _sessions: dict[str, Session] = field(default_factory=dict)
+    _marks: dict[str, float] = field(default_factory=dict)
+    _clients: dict[str, _Client] = field(default_factory=dict)
+    _wrong_s: deque[float] = field(default_factory=lambda: deque(maxlen=1_000))
+
+    def slow_s(self, mark: str, now_s: float) -> float:
+        """Seconds by which the next attempt is answered later, for what all clients did."""
+        while self._wrong_s and now_s - self._wrong_s[0] >= CROWD_WINDOW_S:
+            self._wrong_s.popleft()
+        if _digest(mark) in self._marks:
+            return 0.0
+        return min(SLOWEST_S, 0.25 * max(0, len(self._wrong_s) - CROWD))
+
+    def try_pin(self, typed: str, address: str, mark: str, now_s: float) -> Opened | Refused:
+        """Opens a session where the PIN is right and this client need not wait."""
+        if self.pin is None:
+            return Refused(0.0, wrong=False)
+        client = self._client(address, mark, now_s)
+        if now_s < client.until_s:
+            return Refused(client.until_s - now_s, wrong=False)
+        client.last_s = now_s
+        if not hmac.compare_digest(typed.encode(), self.pin.get_secret_value().encode()):
+            return self._wrong(client, now_s)
+        client.wrong = 0
+        return self._open(now_s)
+
+    def _client(self, address: str, mark: str, now_s: float) -> _Client:
+        key = f"mark {_digest(mark)}" if _digest(mark) in self._marks else f"address {address}"
+        if key not in self._clients and len(self._clients) >= MOST_CLIENTS:
+            oldest = min(self._clients, key=lambda k: self._clients[k].last_s)
+            del self._clients[oldest]
+        client = self._clients.setdefault(key, _Client(last_s=now_s))
+        if now_s - client.last_s > FORGET_S:
+            client.wrong = 0
+        return client
+
+    def _wrong(self, client: _Client, now_s: float) -> Refused:
+        client.wrong += 1
+        self._wrong_s.append(now_s)
+        wait_s = 0.0 if client.wrong < FREE_TRIES else min(LONGEST_WAIT_S, 2.0 ** (client.wrong - FREE_TRIES + 1))
+        client.until_s = now_s + wait_s
+        return Refused(wait_s, wrong=True)
+
+    def _open(self, now_s: float) -> Opened:
+        if len(self._sessions) >= MOST_SESSIONS:
+            del self._sessions[min(self._sessions, key=lambda k: self._sessions[k].used_s)]
+        if len(self._marks) >= MOST_SESSIONS * 4:
+            del self._marks[min(self._marks, key=lambda k: self._marks[k])]
+        cookie, mark = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
+        self._sessions[_digest(cookie)] = Session(_digest(cookie)[:8], secrets.token_urlsafe(24), now_s, now_s)
+        self._marks[_digest(mark)] = now_s
+        return Opened(cookie, mark)
+
+    def find(self, cookie: str, now_s: float) -> Session | None:
+        """The session of that cookie, if it is still open; using it keeps it open."""
+        session = self._sessions.get(_digest(cookie))
+        if session is None:
+            return None
+        if now_s - session.used_s > IDLE_S or now_s - session.begun_s > LONGEST_S:
+            del self._sessions[_digest(cookie)]
+            return None
+        session.used_s = now_s
+        return session
+
+    def close(self, cookie: str) -> None:
+        """Ends the session."""
+        self._sessions.pop(_digest(cookie), None)
+
+
+def csrf_matches(session: Session, token: str) -> bool:
+    """Whether the token is this session's."""
+    return hmac.compare_digest(session.csrf.encode(), token.encode())
+
+
+def _digest(secret: str) -> str:
+    """What is kept of a cookie, so that a look into memory dumps or logs opens nothing."""
+    return hashlib.sha256(secret.encode()).hexdigest()

@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The routes that need the PIN. Every change needs a session, its CSRF token and JSON from this very page."""
+
+import asyncio
+import ipaddress
+import logging
+import re
+import sys
+import time
+from dataclasses import dataclass
+from json import JSONDecodeError
+from typing import Any
+
+from pydantic import SecretStr, ValidationError
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from nigiwai.link.notice.words import assessment
+from nigiwai.link.status import pages
+from nigiwai.link.status.deeds import READS, STAFF, ReadDay, SignIn
+from nigiwai.link.status.desk import Answer, Desk
+from nigiwai.link.status.sessions import PIN_PATTERN, Opened, Session, Sessions, csrf_matches
+from nigiwai.settings import Page, Settings
+
+log = logging.getLogger(__name__)
+
+COOKIE = "nigiwai_staff"
+MARK = "nigiwai_phone"
+MARK_S = 30 * 86_400
+MOST_SLOWED = 32
+POSTER_S = 60.0
+_STATUS = {
+    "busy": 503,
+    "signed_out": 401,
+    "wrong_pin": 401,
+    "wait": 429,
+    "csrf": 403,
+    "insecure": 403,
+    "no_pin": 403,
+    "malformed": 400,
+    "conflict": 409,
+}
+
+
+@dataclass
+class Staff:
+    """The handlers. `pin` is None where none is set: then nothing can be changed on the page at all."""
+
+    settings: Settings
+    pin: SecretStr | None
+    desk: Desk
+
+    def __post_init__(self) -> None:
+        self.page = self.settings.page
+        self._printing = asyncio.Lock()
+        self._sessions = Sessions(self.pin)
+        self._slowed = 0
+
+    def routes(self) -> list[Route]:
+        """All of them."""
+        return [
+            Route("/api/staff", self.standing),
+            Route("/api/staff/sign-in", self.sign_in, methods=["POST"]),
+            Route("/api/staff/sign-out", self.sign_out, methods=["POST"]),
+            Route("/api/staff/do", self.do, methods=["POST"]),
+            Route("/api/staff/day.csv", self.day_csv),
+            Route("/api/staff/poster-{size}.pdf", self.poster),
+            Route("/api/staff/assessment.txt", self.assessment),
+            Route("/api/staff/{read}", self.read),
+        ]
+
+    async def standing(self, request: Request) -> Response:
+        """Whether somebody is signed in, or may."""
+        session = self._session(request)
+        body = {"signed_in": session is not None, "csrf": session.csrf if session else "", "error": ""}
+        if session is None:
+            body["error"] = self._why_not(request)
+        return JSONResponse(body)
+
+    async def sign_in(self, request: Request) -> Response:
+        """Opens a session with the PIN."""
+        if why := self._why_not(request):
+            return refuse(why)
+        typed = await _json(request)
+        pin = typed.get("pin") if typed else None
+        if not isinstance(pin, str) or not re.fullmatch(PIN_PATTERN, pin):
+            return refuse("malformed")
+        mark = request.cookies.get(MARK, "")
+        slow_s = self._sessions.slow_s(mark, time.monotonic())
+        if slow_s and self._slowed >= MOST_SLOWED:
+            return refuse("wait", wait_s=slow_s)
+        await self._slow(slow_s)
+        opened = self._sessions.try_pin(pin, _network(request), mark, time.monotonic())
+        if not isinstance(opened, Opened):
+            if opened.wrong:
+                await self.desk.ask(SignIn(outcome="wrong"), "-")
+            return refuse("wrong_pin" if opened.wrong else "wait", wait_s=round(opened.wait_s, 1))
+        session = self._sessions.find(opened.cookie, time.monotonic())
+        await self.desk.ask(SignIn(outcome="ok"), session.who if session else "-")
+        answer = JSONResponse({"signed_in": True, "csrf": session.csrf if session else ""})
+        secure = request.url.scheme == "https"
+        answer.set_cookie(COOKIE, opened.cookie, httponly=True, samesite="strict", secure=secure)
+        answer.set_cookie(MARK, opened.mark, max_age=MARK_S, httponly=True, samesite="strict", secure=secure)
+        return answer
+
+    async def _slow(self, slow_s: float) -> None:
+        self._slowed += 1
+        try:
+            await asyncio.sleep(slow_s)
+        finally:
+            self._slowed -= 1
+
+    async def sign_out(self, request: Request) -> Response:
+        """Ends the session."""
+        session = self._session(request)
+        if session is None or not csrf_matches(session, request.headers.get("x-nigiwai-csrf", "")):
+            return refuse("signed_out" if session is None else "csrf")
+        self._sessions.close(request.cookies.get(COOKIE, ""))
+        answer = JSONResponse({"signed_in": False})
+        answer.delete_cookie(COOKIE)
+        return answer
+
+    async def do(self, request: Request) -> Response:
+        """Something that changes or is noted."""
+        session = self._session(request)
+        if session is None:
+            return refuse("signed_out")
+        if not csrf_matches(session, request.headers.get("x-nigiwai-csrf", "")):
+            return refuse("csrf")
+        asked = await _json(request)
+        try:
+            deed = STAFF.validate_python(asked, strict=False)
+        except ValidationError as e:
+            where = sorted({".".join(str(p) for p in err["loc"][1:]) for err in e.errors()})
+            return refuse("malformed", fields=where[:4])
+        return _answered(await self.desk.ask(deed, session.who))
+
+    async def read(self, request: Request) -> Response:
+        """Something that only staff may see."""
+        session = self._session(request)
+        if session is None:
+            return refuse("signed_out")
+        kind = READS.get(request.path_params["read"])
+        if kind is None:
+            return JSONResponse({"error": "malformed"}, 404)
+        return _answered(await self.desk.ask(kind(), session.who))
+
+    async def day_csv(self, request: Request) -> Response:
+        """The day as a file that a spreadsheet opens with its Japanese letters whole."""
+        session = self._session(request)
+        if session is None:
+            return refuse("signed_out")
+        answer = await self.desk.ask(ReadDay(), session.who)
+        if answer.error:
+            return refuse(answer.error)
+        name = f"nigiwai-{answer.body['device']}-{answer.body['day']}.csv"
+        return Response(
+            pages.day_csv(answer.body).encode("utf-8-sig"),
+            media_type="text/csv; charset=utf-8",
+            headers={"content-disposition": f'attachment; filename="{name}"'},
+        )
+
+    async def poster(self, request: Request) -> Response:
+        """The notice as a PDF."""
+        size = request.path_params["size"]
+        if self._session(request) is None:
+            return refuse("signed_out")
+        if size not in ("a4", "a3"):
+            return JSONResponse({"error": "malformed"}, 404)
+        async with self._printing:
+            made = await make_poster(self.settings, size)
+        return _file(made, "application/pdf", f"poster-{size}.pdf") if made else refuse("no_notice")
+
+    async def assessment(self, request: Request) -> Response:
+        """The draft of the privacy impact assessment."""
+        if self._session(request) is None:
+            return refuse("signed_out")
+        return _file(assessment(self.settings).encode("utf-8-sig"), "text/plain; charset=utf-8", "assessment.txt")
+
+    def _session(self, request: Request) -> Session | None:
+        cookie = request.cookies.get(COOKIE)
+        return self._sessions.find(cookie, time.monotonic()) if cookie else None
+
+    def _why_not(self, request: Request) -> str:
+        """Why nobody can sign in from there, or nothing."""
+        if self.pin is None:
+            return "no_pin"
+        address = request.client.host if request.client else ""
+        return "" if safe_way(self.page, request.url.scheme, address) else "insecure"
+
+
+async def make_poster(settings: Settings, size: str) -> bytes:
+    """The poster, from a process of its own; empty where the settings do not allow one, which the journal explains."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "nigiwai.link.notice", size,
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        made, why = await asyncio.wait_for(process.communicate(settings.model_dump_json().encode()), POSTER_S)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        return b""
+    if process.returncode:
+        log.warning("notice: %s", why.decode(errors="replace").strip().splitlines()[-1:])
+        return b""
+    return made
+
+
+def _file(content: bytes, kind: str, name: str) -> Response:
+    return Response(content, media_type=kind, headers={"content-disposition": f'attachment; filename="{name}"'})
+
+
+def safe_way(page: Page, scheme: str, address: str) -> bool:
+    """Whether a PIN may travel: over HTTPS, within the device, or on the device's own access point."""
+    if scheme == "https":
+        return True
+    try:
+        host = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    if host.is_loopback:
+        return True
+    return page.access_point is not None and host in ipaddress.ip_network(page.access_point)
+
+
+def refuse(word: str, **more: Any) -> JSONResponse:
+    """A refusal: the page has a sentence for its word."""
+    return JSONResponse({"error": word, **more}, _STATUS.get(word, 409))
+
+
+def _answered(answer: Answer) -> Response:
+    return refuse(answer.error, **answer.body) if answer.error else JSONResponse(answer.body)
+
+
+async def _json(request: Request) -> dict[str, Any] | None:
+    """The body as an object, if it is JSON and says so; a form of another site cannot say so."""
+    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+        return None
+    try:
+        found = await request.json()
+    except (JSONDecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _network(request: Request) -> str:
+    """What counts as one client: an IPv4 address, or the /64 of an IPv6 one, which a phone changes within at will."""
+    host = request.client.host if request.client else ""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    return str(address) if address.version == 4 else str(ipaddress.ip_network((int(address) >> 64 << 64, 64)))

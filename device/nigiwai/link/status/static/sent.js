@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// The messages this device sent last, to the letter, and what each field of them means.
+
+import { ask, by, facts, label, make, place, speaker } from "./common.js";
+import { words as common } from "./words.js";
+import { fields, words as own } from "./words-sent.js";
+
+const EVERY_MS = 5_000;
+const say = speaker({ ja: { ...common.ja, ...own.ja }, en: { ...common.en, ...own.en } });
+const explain = speaker(fields);
+let shown = "";
+
+function block(message) {
+  const leaf = message.topic.split("/").slice(4).join("/") || message.topic;
+  const kind = leaf.split("/")[0];
+  const section = make("section", {}, make("h2", {}, `${say(`kind-${kind}`)} (${leaf})`));
+  section.append(make("p", {}, say(`kind-${kind}-text`)));
+  section.append(make("p", { class: "note" }, make("code", {}, message.topic)), make("pre", { tabindex: "0", "aria-label": say("exact") }, message.payload || say("empty")));
+  const list = make("dl", { class: "facts" });
+  facts(list, keysOf(message.payload).map((key) => [make("code", {}, key), explain(key)]));
+  if (list.childNodes.length) section.append(make("details", {}, make("summary", {}, say("explained")), list));
+  return section;
+}
+
+// The keys of the message in their order; names of gates are not keys of the contract.
+function keysOf(payload) {
+  const found = new Set();
+  const walk = (value, parent) => {
+    if (Array.isArray(value)) return value.forEach((item) => walk(item, parent));
+    if (value === null || typeof value !== "object") return;
+    for (const [key, inner] of Object.entries(value)) {
+      if (!["gates", "today", "total"].includes(parent)) found.add(key);
+      walk(inner, key);
+    }
+  };
+  try {
+    walk(JSON.parse(payload), "");
+  } catch {
+    return [];
+  }
+  return [...found];
+}
+
+async function show() {
+  const sent = await ask("/api/sent");
+  if (!Array.isArray(sent)) return;
+  const text = JSON.stringify(sent);
+  if (text === shown || document.querySelector("#messages details[open]")) return;
+  shown = text;
+  by("none").hidden = sent.length > 0;
+  by("messages").replaceChildren(...sent.map(block));
+}
+
+label(say);
+place();
+document.title = say("sent-title");
+await show();
+setInterval(show, EVERY_MS);

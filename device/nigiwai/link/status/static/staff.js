@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+// Signing in, the tabs, and what staff note by hand. Checking and aiming are fetched when they are opened.
+
+import { ask, by, label, make, place, speaker } from "./common.js";
+import { words as common } from "./words.js";
+import { words as own } from "./words-staff.js";
+
+const TABS = ["hand", "check", "aim", "notice"];
+export const say = speaker({ ja: { ...common.ja, ...own.ja }, en: { ...common.en, ...own.en } });
+let csrf = "";
+const opened = {};
+
+export function problem(answer) {
+  by("problem").hidden = !answer.error;
+  by("done").hidden = true;
+  if (!answer.error) return;
+  const known = say(`error-${answer.error}`, { n: Math.ceil(answer.wait_s ?? 0), why: answer.why ?? "" });
+  by("problem-text").textContent = known;
+  if (answer.error === "signed_out") show(false, "");
+  by("problem").scrollIntoView({ block: "nearest" });
+}
+
+export function done(text) {
+  by("problem").hidden = true;
+  by("done").hidden = false;
+  by("done-text").textContent = text;
+}
+
+// Asks link to do it; the answer, with any refusal already shown.
+export async function act(deed) {
+  const answer = await ask("/api/staff/do", deed, csrf);
+  problem(answer);
+  return answer;
+}
+
+export async function read(what) {
+  const answer = await ask(`/api/staff/${what}`);
+  if (answer.error) problem(answer);
+  return answer;
+}
+
+function show(signedIn, token) {
+  csrf = token;
+  by("sign-in").hidden = signedIn;
+  by("signed-in").hidden = !signedIn;
+  if (signedIn) openTab();
+  else for (const tab of Object.values(opened)) tab.close?.();
+}
+
+function wanted() {
+  const asked = location.hash.slice(1);
+  return TABS.includes(asked) ? asked : "hand";
+}
+
+// A tab shows only once what its buttons do is loaded: a quick finger must not meet a button that does nothing.
+async function openTab() {
+  const tab = wanted();
+  for (const name of TABS) {
+    if (name !== tab) by(`tab-${name}`).hidden = true;
+    const link = document.querySelector(`[data-tab="${name}"]`);
+    if (name === tab) link.setAttribute("aria-current", "true");
+    else link.removeAttribute("aria-current");
+    if (name !== tab) opened[name]?.close?.();
+  }
+  const names = (await gates()).map((g) => g.name);
+  for (const select of document.querySelectorAll("[data-gates]")) {
+    if (select.options.length !== names.length) select.replaceChildren(...names.map((n) => make("option", { value: n }, n)));
+  }
+  if (tab === "check" || tab === "aim") opened[tab] ??= await import(`/static/${tab}.js`);
+  if (tab !== wanted()) return;
+  by(`tab-${tab}`).hidden = false;
+  opened[tab]?.open();
+}
+
+async function gates() {
+  const aim = await ask("/api/staff/aim");
+  return aim.gates ?? [];
+}
+
+function onSubmit(id, deedOf, text) {
+  by(id).addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const form = event.target;
+    const data = Object.fromEntries(new FormData(form, event.submitter));
+    const answer = await act(deedOf(data));
+    if (answer.error) return;
+    form.reset();
+    done(text(data));
+  });
+}
+
+by("sign-in").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const answer = await ask("/api/staff/sign-in", { pin: by("pin").value });
+  by("pin").value = "";
+  problem(answer);
+  if (!answer.error) show(true, answer.csrf);
+});
+by("sign-out").addEventListener("click", async () => {
+  await ask("/api/staff/sign-out", {}, csrf);
+  show(false, "");
+  done(say("signed-out"));
+});
+onSubmit("set-inside", (d) => ({ what: "set_inside", inside: Number(d.inside) }), (d) => say("done-inside", { n: d.inside }));
+onSubmit("event", (d) => ({ what: "event", action: d.action }), (d) => say(`done-${d.action}`));
+onSubmit("incident", (d) => ({ what: "incident", topic: d.topic, text: d.text }), () => say("done-noted"));
+onSubmit("staff-passages", (d) => ({ what: "staff_passages", gate: d.gate, entered: Number(d.entered), left: Number(d.left) }), () => say("done-noted"));
+onSubmit("notice-up", (d) => ({ what: "notice_up", since: d.since }), (d) => say("done-notice", { since: d.since }));
+by("print").addEventListener("click", async () => {
+  const day = await read("day");
+  if (day.error) return;
+  const { sheet } = await import("/static/sheet.js");
+  by("sheet").replaceChildren(...sheet(day, say));
+  window.print();
+});
+window.addEventListener("hashchange", () => !by("signed-in").hidden && openTab());
+
+label(say);
+place();
+document.title = say("staff-title");
+const standing = await ask("/api/staff");
+if (standing.error && !standing.signed_in) problem(standing);
+by("sign-in").hidden = standing.error !== "" && standing.error !== undefined;
+if (standing.signed_in) show(true, standing.csrf);

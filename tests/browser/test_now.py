@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The first page in a real browser: live numbers, one traffic light, and what it costs."""
+
+import signal
+from typing import Any
+
+import pytest
+
+from nigiwai.door.records import Flag
+from tests.browser.conftest import LANGUAGES, SIZES, Device, MakeDevice, OpenPage
+
+pytestmark = pytest.mark.browser
+SAYS = {
+    "ja": "カメラが覆われています。レンズの前を確認してください。",
+    "en": "The camera is covered. Look in front of the lens.",
+}
+
+
+@pytest.fixture(scope="module")
+def device(make_device: MakeDevice) -> Device:
+    device = make_device(broker=True)
+    for i in range(30):
+        device.eye.count(3 + i % 5, i % 4, after_s=180)
+    device.eye.settled()
+    return device
+
+
+def number(page: Any, which: str) -> int:
+    return int(page.inner_text(f"#{which}").replace(",", ""))
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_numbers_come_by_themselves(device: Device, open_page: OpenPage, size: str, language: str) -> None:
+    page = open_page(f"{device.url}/?lang={language}", size)
+    page.wait_for_selector("#lights li")
+    before = number(page, "entered")
+
+    device.eye.count(2, 1)
+
+    page.wait_for_selector(f'#entered:text-is("{before + 2}")')
+    assert number(page, "inside") == number(page, "entered") - number(page, "left")
+    assert page.locator("#curve svg rect").count() > 0
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing hangs over the side"
+    assert page.get_attribute("html", "lang") == language
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_covered_camera_turns_the_light_red_and_says_what_to_do(
+    device: Device, open_page: OpenPage, language: str
+) -> None:
+    page = open_page(f"{device.url}/?lang={language}")
+    try:
+        device.eye.flags = (Flag.COVERED,)
+        page.wait_for_selector('#verdict[data-state="bad"]')
+        assert page.inner_text("#verdict-text") == SAYS[language]
+    finally:
+        device.eye.flags = ()
+    page.wait_for_selector('#verdict:not([data-state="bad"])')
+
+
+def test_a_view_that_is_not_fed_says_so_and_comes_back_by_itself(device: Device, open_page: OpenPage) -> None:
+    """Sleep, and a network that is gone: link is stopped, and the phone's clock goes on by half a minute."""
+    page = open_page("about:blank")
+    page.clock.install()
+    page.goto(f"{device.url}/?lang=en")
+    page.wait_for_selector("#lights li")
+    device.link.process.send_signal(signal.SIGSTOP)
+    try:
+        page.clock.fast_forward(30_000)
+        page.wait_for_selector("body.stale")
+        assert "not up to date" in page.inner_text("#verdict-text")
+    finally:
+        device.link.process.send_signal(signal.SIGCONT)
+    device.eye.count(1, 0)
+    page.clock.fast_forward(7_000)
+
+    page.wait_for_selector("body:not(.stale)")
+    assert "not up to date" not in page.inner_text("#verdict-text")
+
+
+def test_the_first_view_is_small_and_soon_usable_on_a_slow_phone(device: Device, open_page: OpenPage) -> None:
+    """4x slower processor, 3G (400 ms round trip, 1.6 Mbit/s): usable within 2 s, at most 150 kB over the wire."""
+    page = open_page("about:blank")
+    wire = page.context.new_cdp_session(page)
+    wire.send("Network.enable")
+    wire.send("Emulation.setCPUThrottlingRate", {"rate": 4})
+    wire.send(
+        "Network.emulateNetworkConditions",
+        {"offline": False, "latency": 400, "downloadThroughput": 200_000, "uploadThroughput": 93_750},
+    )
+    received: list[int] = []
+    wire.on("Network.dataReceived", lambda e: received.append(e["encodedDataLength"] or e["dataLength"]))
+    page.goto(f"{device.url}/?lang=ja", wait_until="commit")
+    page.wait_for_selector("#lights li")
+
+    usable_ms = page.evaluate("performance.now()")
+
+    assert sum(received) <= 150_000
+    assert usable_ms <= 2_000 * machine_slack(page), usable_ms
+
+
+def machine_slack(page: Any) -> float:
+    """How much slower this machine is just now than one that adds ten million numbers in 0.2 s under the throttle."""
+    took_ms: float = page.evaluate(
+        "() => { const t = performance.now(); let s = 0; for (let i = 0; i < 1e7; i++) s += i % 7;"
+        " return performance.now() - t + 0 * s; }"
+    )
+    return max(1.0, took_ms / 200)

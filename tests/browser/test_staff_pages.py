@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What staff do, in a real browser: sign in, note by hand, check the accuracy, aim, move a gate."""
+
+import contextlib
+import sqlite3
+import threading
+from typing import Any
+
+import pytest
+
+from tests.browser.conftest import LANGUAGES, PIN, SIZES, Device, MakeDevice, OpenPage, sign_in
+from tests.link.harness import wait_for
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def device(make_device: MakeDevice) -> Device:
+    device = make_device(broker=True)
+    for i in range(20):
+        device.eye.count(4 + i % 3, 1 + i % 3, after_s=240)
+    device.eye.settled()
+    return device
+
+
+@pytest.fixture
+def staff(device: Device, open_page: OpenPage) -> Any:
+    """The staff's page on a phone, in English, signed in."""
+    page = open_page(f"{device.url}/staff?lang=en")
+    sign_in(page)
+    return page
+
+
+def tab(page: Any, name: str) -> None:
+    page.click(f'[data-tab="{name}"]')
+    page.wait_for_selector(f"#tab-{name}:not([hidden])")
+
+
+def audited(device: Device) -> list[str]:
+    with contextlib.closing(sqlite3.connect(f"file:{device.folder}/ledger.db?mode=ro", uri=True)) as db:
+        return [row[0] for row in db.execute("SELECT command FROM audit WHERE source = 'page' ORDER BY id")]
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_wrong_pin_is_refused_and_the_right_one_opens(
+    device: Device, open_page: OpenPage, size: str, language: str
+) -> None:
+    page = open_page(f"{device.url}/staff?lang={language}", size)
+    page.fill("#pin", "000000")
+    page.click("#sign-in button")
+    page.wait_for_selector("#problem:not([hidden])")
+    assert {"ja": "PINが違います", "en": "Wrong PIN"}[language] in page.inner_text("#problem-text")
+    assert page.input_value("#pin") == ""
+    sign_in(page)
+    page.reload()
+    page.wait_for_selector("#signed-in:not([hidden])")
+    page.click("#sign-out")
+    page.wait_for_selector("#sign-in:not([hidden])")
+
+
+def test_hand_work_is_done_shown_and_audited(device: Device, staff: Any, open_page: OpenPage) -> None:
+    staff.fill("#inside", "123")
+    staff.click("#set-inside button")
+    staff.wait_for_selector('#done-text:text-is("People inside set to 123.")')
+    staff.select_option("#topic", "weather")
+    staff.fill("#text", "雨で入口が混雑 <script>alert(1)</script>")
+    staff.click("#incident button")
+    staff.wait_for_selector('#done-text:text-is("Recorded.")')
+    staff.fill("#staff-in", "3")
+    staff.fill("#staff-out", "2")
+    staff.click("#staff-passages button")
+    wait_for(lambda: audited(device)[-3:] == ["set_inside", "incident", "staff_passages"], "the audit log")
+
+    now = open_page(f"{device.url}/?lang=en")
+    now.wait_for_selector('#inside:text-is("123")')
+
+    staff.evaluate("window.print = () => { window.printed = true }")
+    staff.click("#print")
+    staff.wait_for_selector("#sheet table")
+    sheet = staff.inner_text("#sheet")
+    assert "<script>alert(1)</script>" in sheet, "shown as text"
+    assert "In 3 / Out 2" in sheet
+    assert staff.evaluate("window.printed") is True
+    with staff.expect_download() as download:
+        staff.click('a[href="/api/staff/day.csv"]')
+    assert download.value.path().read_bytes().startswith(b"\xef\xbb\xbf")
+
+
+def test_the_day_prints_on_one_page(device: Device, staff: Any) -> None:
+    staff.evaluate("window.print = () => {}")
+    staff.click("#print")
+    staff.wait_for_selector("#sheet table")
+    pdf = staff.pdf(prefer_css_page_size=True)
+    assert pdf.count(b"/Type /Page\n") == 1
+
+
+def test_an_event_starts_at_nobody(device: Device, staff: Any, open_page: OpenPage) -> None:
+    staff.click('#event button[value="start"]')
+    staff.wait_for_selector('#done-text:text-is("The event has started.")')
+    open_page(f"{device.url}/?lang=en").wait_for_selector('#inside:text-is("0")')
+    staff.click('#event button[value="end"]')
+    staff.wait_for_selector('#done-text:text-is("The event has ended.")')
+
+
+def test_a_check_from_the_first_tap_to_the_stamp(device: Device, staff: Any, open_page: OpenPage) -> None:
+    tab(staff, "check")
+    staff.click("#start-check button")
+    staff.wait_for_selector("#check-running:not([hidden])")
+    for i in range(12):
+        device.eye.cross("in")
+        staff.click("#tap-in" if i < 11 else "#tap-out")  # the last one was no entry: taken back
+        staff.wait_for_timeout(130)  # a finger's pace: faster is taken for a bounce
+    staff.click("#take-back")
+    staff.wait_for_selector('#tapped:text-is("11 passages tapped")')
+    staff.wait_for_selector('#check-rows tr:first-child td:nth-child(2):text-is("11")')
+    staff.click("#end-check")
+    staff.wait_for_selector('#done-text:text-is("The check is over and its result is recorded.")', timeout=30_000)
+
+    cells = staff.locator("#check-rows tr:first-child td").all_inner_texts()
+    assert cells == ["11", "12", "0", "1"]
+    assert "Undecided" in staff.inner_text("#check-verdict-text"), "eleven passages decide nothing"
+    assert staff.locator("#check-shrinking tr").count() == 5
+    now = open_page(f"{device.url}/?lang=en")
+    now.wait_for_selector("#details dd:has-text('undecided')")
+    assert "with 95 % between" in now.inner_text("#range")
+
+
+def test_a_check_that_eyes_restart_ended_is_said_to_be_lost(device: Device, staff: Any) -> None:
+    tab(staff, "check")
+    staff.click("#start-check button")
+    staff.wait_for_selector("#check-running:not([hidden])")
+    with device.eye._lock:
+        device.eye._caller._hang_up()  # link hears a hello again, as after a restart
+    staff.wait_for_selector("#check-start:not([hidden])", timeout=30_000)
+    assert "ended early" in staff.inner_text("#problem-text")
+
+
+def test_aiming_shows_boxes_and_advice_and_never_a_picture(device: Device, staff: Any) -> None:
+    tab(staff, "aim")
+    staff.wait_for_selector("#floor svg .gate", state="attached")
+    assert staff.locator("#floor .box").count() == 0
+    staff.click("#aim-on")
+    stop = threading.Event()
+    walker = threading.Thread(target=_walk, args=(device, stop), daemon=True)
+    walker.start()
+    try:
+        staff.wait_for_selector("#floor .box")
+        staff.wait_for_selector("#floor .heat", timeout=30_000)
+        staff.wait_for_selector("#advice li", timeout=30_000)
+    finally:
+        stop.set()
+        walker.join()
+    assert staff.locator("img, canvas, video, picture").count() == 0
+    staff.click("#aim-off")
+    staff.wait_for_selector("#aim-on:not([hidden])")
+    staff.wait_for_selector("#floor .box", state="detached")
+
+
+def _walk(device: Device, stop: threading.Event) -> None:
+    step = 0
+    while not stop.wait(0.25):
+        step += 1
+        device.eye.walk(0.15 + 0.7 * (step * 7 % 40) / 40, 0.5 + 0.2 * (step % 10) / 10)
+
+
+def test_a_gate_is_dragged_tried_undone_and_saved(device: Device, staff: Any) -> None:
+    tab(staff, "aim")
+    staff.wait_for_selector('[data-handle="0:0"]')
+    floor = staff.locator("#floor svg").bounding_box()
+    before = device.eye.orders.gates[0].line
+
+    def drag() -> None:
+        staff.locator("#floor").scroll_into_view_if_needed()
+        box = staff.locator('[data-handle="0:0"]').bounding_box()
+        staff.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        staff.mouse.down()
+        staff.mouse.move(box["x"] + floor["width"] * 0.1, box["y"] - floor["height"] * 0.1, steps=5)
+        staff.mouse.up()
+
+    drag()
+    assert staff.is_enabled("#gate-save")
+    staff.click("#gate-undo")
+    assert staff.is_disabled("#gate-save")
+    assert device.eye.orders.gates[0].line == before
+    drag()
+    staff.click("#gate-save")
+    staff.wait_for_selector('#done-text:text-is("The gates are saved and in use.")')
+    wait_for(lambda: device.eye.orders.gates[0].line != before, "eye to take the gate")
+    (x, y), _ = device.eye.orders.gates[0].line
+    assert x > before[0][0]
+    assert y < before[0][1]
+
+
+def test_a_gate_moves_by_keyboard_and_stays_in_view(device: Device, staff: Any) -> None:
+    tab(staff, "aim")
+    staff.wait_for_selector('[data-handle="0:1"]')
+    staff.focus('[data-handle="0:1"]')
+    for _ in range(30):
+        staff.keyboard.press("ArrowRight")
+    assert staff.evaluate("document.activeElement.dataset.handle") == "0:1", "the focus stays on the handle"
+    assert float(staff.get_attribute('[data-handle="0:1"]', "cx")) == 32.0, "at the edge, not beyond"
+
+
+def test_somebody_else_drew_first(device: Device, staff: Any, open_page: OpenPage) -> None:
+    other = open_page(f"{device.url}/staff?lang=ja#aim", "desktop")
+    sign_in(other)
+    for page in (staff, other):
+        if page is staff:
+            tab(staff, "aim")
+        page.wait_for_selector('[data-handle="0:-1"]')
+        page.focus('[data-handle="0:-1"]')
+        page.keyboard.press("ArrowUp" if page is staff else "ArrowLeft")
+    staff.click("#gate-save")
+    staff.wait_for_selector('#done-text:text-is("The gates are saved and in use.")')
+    other.click("#gate-save")
+    other.wait_for_selector("#problem:not([hidden])")
+    assert "ほかの人" in other.inner_text("#problem-text")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_anybody_can_read_what_is_sent(device: Device, open_page: OpenPage, language: str) -> None:
+    page = open_page(f"{device.url}/sent?lang={language}")
+    page.wait_for_selector("#messages section pre")
+    wait_for(lambda: "nigiwai/v1/sakura-hall/east-door/totals" in page.inner_text("#messages"), "the totals")
+    shown = page.locator("#messages pre").all_inner_texts()
+    assert all(text.startswith("{") for text in shown)
+    page.click("#messages details >> nth=0")
+    assert page.locator("#messages details[open] dd").count() > 3
+
+
+def test_an_expired_session_says_so(device: Device, staff: Any) -> None:
+    staff.context.clear_cookies()
+    staff.fill("#inside", "5")
+    staff.click("#set-inside button")
+    staff.wait_for_selector("#sign-in:not([hidden])")
+    assert "Your time is over" in staff.inner_text("#problem-text")
+
+
+@pytest.fixture
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The page's settings for HTTPS, with a certificate of the device's own."""
+    import shutil
+    import subprocess
+
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
+    folder = tmp_path_factory.mktemp("tls")
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30",
+         "-subj", "/CN=nigiwai", "-keyout", str(folder / "key"), "-out", str(folder / "cert")],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    return f'cert_file = "{folder}/cert"\nkey_file = "{folder}/key"'
+
+
+def test_https_with_the_devices_own_certificate(make_device: MakeDevice, certificate: str, open_page: OpenPage) -> None:
+    device = make_device(page=certificate)
+    page = open_page(f"{device.url}/staff?lang=ja")
+    sign_in(page, PIN)
+    assert all(c["secure"] for c in page.context.cookies())

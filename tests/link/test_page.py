@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The page's routes, headers and words."""
+
+import asyncio
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from nigiwai.door.field import Hint
+from nigiwai.link.messages import SENT, Cause, Light, Subject
+from nigiwai.link.status.app import STATIC, build_app, choose_language
+from nigiwai.link.status.board import Board
+from nigiwai.link.status.desk import Desk
+from nigiwai.link.status.staff import Staff
+from nigiwai.settings import Settings
+
+SNAPSHOT = {"site": "ward", "in": 3, "note": "</script><script>alert(1)</script>"}
+
+
+@pytest.fixture
+def board() -> Board:
+    board = Board()
+    board.show(SNAPSHOT)
+    return board
+
+
+class Client:
+    """A browser without a network."""
+
+    def __init__(self, board: Board) -> None:
+        self._app = build_app(board, "ja", Staff(Settings(), None, Desk()))
+
+    def ask(self, method: str, path: str) -> httpx.Response:
+        async def asked() -> httpx.Response:
+            transport = httpx.ASGITransport(app=self._app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://device") as browser:
+                return await browser.request(method, path)
+
+        return asyncio.run(asked())
+
+    def get(self, path: str) -> httpx.Response:
+        return self.ask("GET", path)
+
+
+@pytest.fixture
+def client(board: Board) -> Client:
+    return Client(board)
+
+
+def test_the_first_view_holds_the_latest_snapshot_and_no_inline_code(client: Client) -> None:
+    answer = client.get("/")
+
+    assert answer.status_code == 200
+    assert '<html lang="ja">' in answer.text
+    (first,) = re.findall(r'<script type="application/json" id="first">(.*?)</script>', answer.text)
+    assert json.loads(first) == SNAPSHOT
+    scripts = re.findall(r"<script([^>]*)>", answer.text)
+    assert all("src=" in s or "application/json" in s for s in scripts)
+    assert not re.search(r"\son\w+=|style=|javascript:", answer.text)
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/api/now", "/healthz", "/static/page.js", "/static/nothing", "/static/..%2fapp.py"]
+)
+def test_every_answer_is_strict(client: Client, path: str) -> None:
+    answer = client.get(path)
+
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert "access-control-allow-origin" not in answer.headers
+
+
+@pytest.mark.parametrize("path", ["/static/..%2f..%2fapp.py", "/static/nothing", "/etc/passwd", "/static/"])
+def test_nothing_else_is_served(client: Client, path: str) -> None:
+    assert client.get(path).status_code == 404
+
+
+def test_nothing_can_be_written(client: Client) -> None:
+    assert client.ask("POST", "/api/now").status_code == 405
+    assert client.ask("DELETE", "/").status_code == 405
+
+
+def test_not_ready_before_the_first_snapshot() -> None:
+    client = Client(Board())
+
+    assert client.get("/healthz").status_code == 503
+    assert ">null<" in client.get("/").text
+
+
+@pytest.mark.parametrize(
+    ("asked", "accepted", "chosen"),
+    [
+        ("", "", "ja"),
+        ("en", "ja", "en"),
+        ("ja", "en", "ja"),
+        ("", "en-GB,en;q=0.9,ja;q=0.8", "en"),
+        ("", "fr-FR,fr", "ja"),
+        ("<script>", "*", "ja"),
+    ],
+)
+def test_the_language_is_what_was_asked_for(asked: str, accepted: str, chosen: str) -> None:
+    assert choose_language(asked, accepted, "ja") == chosen
+
+
+def test_events_end_when_the_board_closes(board: Board, client: Client) -> None:
+    board.close()
+
+    assert "data:" not in client.get("/api/events").text
+
+
+def _words(name: str = "words.js", table: str = "words") -> dict[str, dict[str, str]]:
+    text = (STATIC / name).read_text(encoding="utf-8")
+    body = text[text.index("{", text.index(f"const {table} =")) :]
+    body = body[: body.index("\n};") + 2]
+    quoted = re.sub(r'(^|[{,])(\s*)(\w+):(?= ["{])', r'\1\2"\3":', body, flags=re.M)
+    return dict(json.loads(re.sub(r",(\s*})", r"\1", quoted)))
+
+
+TABLES = [("words.js", "words"), ("words-staff.js", "words"), ("words-sent.js", "words"), ("words-sent.js", "fields")]
+
+
+@pytest.mark.parametrize(("name", "table"), TABLES)
+def test_both_languages_say_the_same_things(name: str, table: str) -> None:
+    words = _words(name, table)
+
+    assert words["ja"].keys() == words["en"].keys()
+    assert all(text.strip() for key, text in words["ja"].items())
+    for key in words["ja"]:
+        blanks = [set(re.findall(r"\{(\w+)\}", words[language][key])) for language in ("ja", "en")]
+        assert blanks[0] == blanks[1], key
+
+
+def test_there_is_a_sentence_for_every_light() -> None:
+    words = _words()
+    needed = {c.value for c in Cause if c is not Cause.NONE} | {s.value for s in Subject} | {v.value for v in Light}
+    needed |= {f"{s}.{light}" for s in Subject for light in (Light.OK, Light.UNKNOWN)}
+    assert needed <= words["ja"].keys()
+
+
+def test_there_is_a_sentence_for_every_hint_and_refusal() -> None:
+    words = _words("words-staff.js")["ja"]
+    assert {f"hint-{h}" for h in Hint} <= words.keys()
+    source = "".join(p.read_text(encoding="utf-8") for p in STATIC.parents[1].rglob("*.py"))
+    refusals = set(re.findall(r'(?:Answer|refuse|_error)\((?:\d+, )?"(\w+)"', source))
+    assert {"conflict", "eye_away", "csrf"} <= refusals
+    assert {f"error-{word}" for word in (*refusals, "insecure", "no_pin", "wrong_pin", "wait", "away")} <= words.keys()
+
+
+def test_every_word_that_a_page_asks_for_is_there() -> None:
+    known = set(_words()["ja"]) | set(_words("words-staff.js")["ja"]) | set(_words("words-sent.js")["ja"])
+    for path in STATIC.glob("*.html"):
+        asked = set(re.findall(r'data-word(?:-label)?="([\w-]+)"', path.read_text(encoding="utf-8")))
+        assert asked <= known, path
+    for path in STATIC.glob("*.js"):
+        asked = set(re.findall(r'say\("([\w-]+)"', path.read_text(encoding="utf-8")))
+        assert asked <= known, path
+
+
+def test_every_field_of_every_message_is_explained() -> None:
+    explained = _words("words-sent.js", "fields")["ja"].keys()
+    for kind in SENT:
+        assert _fields(kind.model_json_schema(by_alias=True)) <= explained | {s.value for s in Subject}, kind
+
+
+def _fields(schema: dict[str, Any]) -> set[str]:
+    parts = [schema, *schema.get("$defs", {}).values()]
+    return {name for part in parts for name in part.get("properties", {})}
+
+
+def test_the_first_view_is_small() -> None:
+    first = ["index.html", "page.css", "page.js", "common.js", "curve.js", "words.js", "icon.svg"]
+    assert sum((STATIC / name).stat().st_size for name in first) <= 60_000
+
+
+def test_nothing_comes_from_elsewhere() -> None:
+    for path in STATIC.iterdir():
+        text = path.read_text(encoding="utf-8").replace("http://www.w3.org/2000/svg", "")
+        assert not re.search(r"https?://|//cdn|@import|url\(", text), path
+
+
+def _luminance(colour: str) -> float:
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    r, g, b = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts)
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b
+
+
+def _contrast(a: str, b: str) -> float:
+    light, dark = sorted((_luminance(a), _luminance(b)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def test_text_has_the_contrast_that_wcag_aa_asks_for() -> None:
+    """WCAG 2.2, 1.4.3: 4.5 to 1."""
+    css = (STATIC / "page.css").read_text(encoding="utf-8")
+    for theme in re.findall(r":root \{(.*?)\}", css, flags=re.S):
+        colour = dict(re.findall(r"--([\w-]+): (#\w{6})", theme))
+        pairs = [("ink", "ground"), ("ink", "card"), ("soft", "ground"), ("soft", "card"), ("entered", "ground")]
+        pairs += [("left", "ground"), *((s, f"{s}-ground") for s in ("ok", "warn", "bad", "unknown"))]
+        pairs += [(s, "card") for s in ("ok", "warn", "bad", "unknown")]
+        for text, ground in pairs:
+            assert _contrast(colour[text], colour[ground]) >= 4.5, (text, ground)
+
+
+def test_no_way_for_a_picture() -> None:
+    for path in Path(STATIC).iterdir():
+        assert not re.search(r"<img|<video|<canvas|data:image|createObjectURL", path.read_text(encoding="utf-8"))

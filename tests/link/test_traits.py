@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tables of who came: through the door, into the ledger, to the broker, each once and none lost."""
+
+import json
+import signal
+from dataclasses import replace
+
+import jsonschema
+import pytest
+
+from nigiwai.door.codec import decode_from_eye, encode
+from nigiwai.door.tables import TraitTable
+from nigiwai.door.traits import ALL_COMPANIES, FAMILY, Band, Company, Sex, mask_of
+from nigiwai.errors import DoorError
+from nigiwai.link import schema
+from nigiwai.link.messages import Traits
+from nigiwai.link.store.traits import StoredTable
+from nigiwai.link.traits import message_of
+from nigiwai.settings import parse
+from tests.link.harness import Broker, Ear, FakeEye, Link, wait_for
+
+SETTINGS = parse({"device": {"site": "ward", "name": "gate-1"}})
+FAMILIES = mask_of(FAMILY)
+REST = ALL_COMPANIES & ~FAMILIES
+CHILD, OLDER = mask_of([Band.CHILD]), mask_of([Band.ADULT, Band.UNKNOWN])
+ANY = CHILD | OLDER
+NO_SEX = mask_of([Sex.UNKNOWN])
+BLOCKS = (
+    (FAMILIES, NO_SEX, CHILD, 40),
+    (FAMILIES, NO_SEX, OLDER, 60),
+    (REST, NO_SEX, CHILD, 10),
+    (REST, NO_SEX, OLDER, 90),
+)
+STORED = StoredTable(7, "0" * 8, "in", 1_795_000_000_000_000_000, 1_795_000_900_000_000_000, 10, 200, BLOCKS)
+
+
+def table(eye: FakeEye, number: int, people: int = 200) -> TraitTable:
+    fields = {"run": eye.run, "number": number, "direction": "in", "start_ms": 1_000, "end_ms": 901_000, "k": 10}
+    blocks = ((FAMILIES, NO_SEX, ANY, people // 2), (REST, NO_SEX, ANY, people - people // 2))
+    return TraitTable.model_validate(fields | {"people": people, "blocks": blocks})
+
+
+def test_a_table_is_told_in_words_with_corrected_shares() -> None:
+    told = message_of(STORED, SETTINGS)
+    assert [(len(b.company), b.band, b.people) for b in told.blocks] == [
+        (3, (Band.CHILD,), 40),
+        (3, (Band.ADULT, Band.UNKNOWN), 60),
+        (4, (Band.CHILD,), 10),
+        (4, (Band.ADULT, Band.UNKNOWN), 90),
+    ]
+    assert told.blocks[0].company == (Company.FAMILY_1, Company.FAMILY_2, Company.FAMILY_3)
+    assert told.children is not None
+    assert told.families is not None
+    assert (told.children.said, told.families.said) == (50, 100)
+    for estimate in (told.children, told.families):
+        assert 0 <= estimate.low < estimate.share < estimate.high <= 1
+        assert estimate.basis == "simulation"
+    jsonschema.Draft202012Validator(schema.schema_of(Traits)).validate(json.loads(told.to_json()))
+
+
+def test_blocks_that_do_not_tell_children_apart_give_no_share_of_children() -> None:
+    told = message_of(replace(STORED, blocks=((FAMILIES, NO_SEX, ANY, 100), (REST, NO_SEX, ANY, 100))), SETTINGS)
+    assert told.children is None
+    assert told.families is not None
+
+
+def test_what_is_withheld_says_how_many_and_nothing_else() -> None:
+    told = message_of(replace(STORED, people=7, blocks=(), start_ns=None, end_ns=None), SETTINGS)
+    assert (told.withheld, told.people, told.blocks, told.children, told.families) == (True, 7, (), None, None)
+    assert (told.start, told.end) == (None, None)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda p: p.replace(b",100]", b",9]", 1),  # a block of fewer than k, and one missing
+        lambda p: p.replace(b'"people":200', b'"people":201'),
+        lambda p: p.replace(b'"k":10', b'"k":4'),
+        lambda p: p.replace(b'"end_ms":901000', b'"end_ms":900'),
+        lambda p: p.replace(b"[28,", b"[0,", 1),
+    ],
+)
+def test_a_table_that_breaks_the_rule_does_not_pass_the_door(change: object, eye: FakeEye) -> None:
+    packet = encode(table(eye, 1))
+    assert decode_from_eye(packet) == table(eye, 1)
+    changed = change(packet)  # type: ignore[operator]
+    assert changed != packet
+    with pytest.raises(DoorError):
+        decode_from_eye(changed)
+
+
+def test_tables_reach_headquarters_once_over_kills_and_outages(link: Link, eye: FakeEye, broker: Broker) -> None:
+    ear = Ear(broker.port)
+    link.start()
+    eye.count()
+    eye.caller.add_table(table(eye, 1))
+    eye.deliver()
+    wait_for(lambda: eye.pump() == 0 and not eye.caller.tables, "link to take the table")
+    wait_for(lambda: len(ear.messages("traits")) == 1, "the first table")
+
+    link.stop(signal.SIGKILL)
+    eye.caller.add_table(table(eye, 1))  # its acknowledgement may have been lost: it comes twice
+    eye.caller.add_table(table(eye, 2, people=300))
+    link.start()
+    wait_for(lambda: eye.pump() == 0 and not eye.caller.tables, "link to take the second")
+    wait_for(lambda: {m["people"] for m in ear.messages("traits")} == {200, 300}, "the second table")
+
+    heard = {m["table"]: m for m in ear.messages("traits")}
+    assert [m["people"] for m in heard.values()] == [200, 300]
+    assert all(m["start"] is not None for m in heard.values())
+    ear.close()
+
+
+def test_a_table_waits_for_a_broker_that_is_away(link: Link, eye: FakeEye, broker: Broker) -> None:
+    broker.stop()
+    link.start()
+    eye.count()
+    eye.caller.add_table(table(eye, 1))
+    wait_for(lambda: eye.pump() == 0 and not eye.caller.tables, "link to take the table")
+    link.stop(signal.SIGKILL)
+    broker.start()
+    ear = Ear(broker.port)
+    link.start()
+    wait_for(lambda: ear.messages("traits"), "the table")
+    assert ear.messages("traits")[0]["people"] == 200
+    ear.close()
+
+
+def test_the_end_of_an_event_is_told_to_eye(tmp_path: object, broker: Broker) -> None:
+    assert isinstance(tmp_path, type(broker._folder))
+    link = Link(tmp_path, broker.port, mqtt='commands = ["event"]')
+    eye = FakeEye(link.socket)
+    link.start()
+    try:
+        eye.count()
+        eye.deliver()
+        ear = Ear(broker.port)
+        # Link says so only after it has subscribed to requests; whatever is asked before is heard by nobody.
+        wait_for(lambda: [m for m in ear.messages("availability") if m["state"] == "online"], "link to be online")
+        request = {"schema": "nigiwai/1", "type": "event", "transaction": "t1", "action": "end"}
+        ear.client.publish("nigiwai/v1/ward/gate-1/request/event", json.dumps(request), qos=1)
+        heard: list[str] = []
+
+        def over() -> bool:
+            eye.pump()
+            heard.extend(o.kind for o in eye.caller.take_orders())
+            return "event_over" in heard
+
+        wait_for(over, "eye to hear of it")
+        ear.close()
+    finally:
+        eye.close()
+        link.stop()
