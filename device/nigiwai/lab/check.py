@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is well on this machine and what is not: one finding a thing, each with what to do."""
+
+import contextlib
+import os
+import shutil
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from nigiwai import settings as settings_file
+from nigiwai.errors import NigiwaiError
+from nigiwai.settings import Settings
+
+_FIRST_FRAME_S = 10.0
+_LOW_DISK_MIB = 500
+"""A year of one-minute records of one gate is about 120 MiB; below this much free space link begins to merge."""
+
+
+class Verdict(StrEnum):
+    """How one thing is."""
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "FAIL"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing, its verdict, and what was found or what to do."""
+
+    thing: str
+    verdict: Verdict
+    text: str
+    exit_code: int = 0
+
+
+def check(settings_path: Path, only: Collection[str] = ()) -> Iterator[Finding]:
+    """Every finding, as it is made, or those of some things only.
+
+    Without usable settings there is nothing else to look at.
+    """
+    try:
+        settings = settings_file.load(settings_path)
+    except NigiwaiError as e:
+        yield Finding("settings", Verdict.FAIL, str(e), e.exit_code)
+        return
+    yield _settings(settings)
+    looks: dict[str, Callable[[Settings], Finding]] = {
+        "model": _model,
+        "camera": _camera,
+        "broker": _broker,
+        "clock": _clock,
+        "disk": _disk,
+    }
+    for thing, look in looks.items():
+        if only and thing not in only:
+            continue
+        try:
+            yield look(settings)
+        except NigiwaiError as e:
+            yield Finding(thing, Verdict.FAIL, str(e), e.exit_code)
+
+
+def _settings(settings: Settings) -> Finding:
+    if not settings.gate:
+        return Finding("settings", Verdict.FAIL, "no [[gate]] is set, so nobody is counted; draw one", 3)
+    names = ", ".join(g.name for g in settings.gate)
+    return Finding("settings", Verdict.OK, f"gates {names}; digest {settings.sha256[:12]}")
+
+
+def _model(settings: Settings) -> Finding:
+    from nigiwai.eye.assemble import camera_fit, open_detector
+
+    detector = open_detector(settings)
+    width, height = camera_fit(settings)
+    return Finding(
+        "model", Verdict.OK, f"{detector.entry.name} {width}x{height}, hash {detector.entry.sha256[:12]} as expected"
+    )
+
+
+def _camera(settings: Settings) -> Finding:
+    from nigiwai.eye.cameras import open_camera
+
+    camera = open_camera(settings.camera)
+    with contextlib.closing(camera):
+        frame = camera.read(_FIRST_FRAME_S)
+    if frame is None:
+        return Finding("camera", Verdict.FAIL, f"{settings.camera.path}: the recording holds no frame", 4)
+    return Finding("camera", Verdict.OK, f"{camera.kind.value}, pictures of {frame.width}x{frame.height}")
+
+
+def _broker(settings: Settings) -> Finding:
+    if not settings.mqtt.enabled:
+        return Finding("broker", Verdict.WARN, "mqtt.enabled = false: counts stay on this device")
+    from nigiwai.lab.probe import reach_broker
+
+    return Finding("broker", Verdict.OK, reach_broker(settings))
+
+
+def _clock(_settings: Settings) -> Finding:
+    from nigiwai.link.clock import kernel_synchronised
+
+    if kernel_synchronised():
+        return Finding("clock", Verdict.OK, "set by a time server")
+    return Finding(
+        "clock",
+        Verdict.WARN,
+        "not set by a time server; counting goes on, intervals say so and are corrected once it is."
+        " Check `timedatectl`, or fit a battery clock where there is no internet",
+    )
+
+
+def _disk(settings: Settings) -> Finding:
+    folder = _nearest_folder(settings.ledger.path)
+    free_mib = shutil.disk_usage(folder).free // 2**20
+    if not os.access(folder, os.W_OK):
+        return Finding(
+            "disk",
+            Verdict.FAIL,
+            f"{folder}: cannot be written by this user; the ledger is to be {settings.ledger.path}",
+            8,
+        )
+    if free_mib < _LOW_DISK_MIB:
+        return Finding(
+            "disk", Verdict.WARN, f"{folder}: {free_mib} MiB free, at least {_LOW_DISK_MIB} wanted; make room"
+        )
+    return Finding("disk", Verdict.OK, f"{free_mib} MiB free at {folder}")
+
+
+def _nearest_folder(path: Path) -> Path:
+    """The folder of `path`, or the nearest above it that exists."""
+    return next(folder for folder in path.absolute().parents if folder.is_dir())

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How well age bands and company are told of simulated visitors: the real tracker, gates and passers, exact truth.
+
+python -m nigiwai.lab.company              the figures of docs/accuracy.md
+python -m nigiwai.lab.company --fit        the weights of eye/companions.py, fitted on other seeds
+    python -m nigiwai.lab.company --confusion  the errors that link/traits.py corrects for, on yet other seeds
+"""
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from nigiwai.clock import BootNs
+from nigiwai.door.traits import FAMILY, Band, Company
+from nigiwai.eye.companions import features
+from nigiwai.eye.gates import Gates
+from nigiwai.eye.ground import given
+from nigiwai.eye.growth import OLDEST_CHILD
+from nigiwai.eye.passers import APART_S, Passer, Passers, band_of, company_of
+from nigiwai.eye.tracker import Tracker
+from nigiwai.lab.crowd import Crowd, Floats, Moment
+from nigiwai.lab.simulate import OBLIQUE, STANDING, Faults, Watcher, sample
+from nigiwai.lab.trial import START_NS, S, gate_of
+from nigiwai.lab.visitors import Party, Visitor, walk_in_groups
+
+FIT_SEEDS, TEST_SEEDS, CONFUSION_SEEDS = range(500, 505), range(3), range(700, 706)
+SECONDS, TEST_SECONDS = 240.0, 120.0
+FPS = 8.0
+DOOR_M = 2.5
+FLOW = 0.15
+MOST_OFF_M = 0.8
+
+
+@dataclass
+class Outcome:
+    """What became of one trial: for each passage the truth and the estimate; groups as sets of passages."""
+
+    people: list[tuple[Visitor, Passer]] = field(default_factory=list)
+    pairs: list[tuple[tuple[float, float, float, float], bool]] = field(default_factory=list)
+    unmatched: int = 0
+
+
+def trial(seed: int, *, flow: float = FLOW, faults: Faults | None = None, seconds: float = SECONDS) -> Outcome:
+    """One simulated entrance seen obliquely."""
+    party = Party(Crowd(flow=flow, door_m=DOOR_M, inward=0.7), seed)
+    watcher = Watcher(OBLIQUE, faults or Faults(), seed + 1_000_003)
+    ground = given(OBLIQUE)
+    tracker, gates, passers = Tracker(), Gates([gate_of(OBLIQUE, DOOR_M)], OBLIQUE.size), Passers(ground)
+    outcome, truth, settled = Outcome(), dict[tuple[int, BootNs], Visitor | None](), list[Passer]()
+    for moment in sample(walk_in_groups(party, seconds), FPS, 0.3, seed):
+        at = BootNs(START_NS + round(moment.t * S))
+        tracks = tracker.update(watcher.see(moment), at, OBLIQUE.size)
+        crossings = gates.update(tracks, at)
+        feet = {t.number: ground.floor(t.foot) for t in tracks}
+        for number in gates.passers:
+            truth[number, at] = _nearest(moment, feet.get(number), party)
+        before = passers.waiting
+        passers.update(tracks, crossings, gates.passers, at)
+        gone = [p for p in before if p not in passers.waiting]
+        outcome.pairs += _pairs(passers, gone, truth)
+        settled += gone
+    for passer in settled:
+        visitor = truth[passer.number, passer.at]
+        if visitor is None:
+            outcome.unmatched += 1
+        else:
+            outcome.people.append((visitor, passer))
+    return outcome
+
+
+def _nearest(moment: Moment, foot: tuple[float, float] | None, party: Party) -> Visitor | None:
+    if foot is None or not len(moment.number):
+        return None
+    off = np.hypot(*(moment.xy + np.array([0.0, STANDING[OBLIQUE]]) - np.array(foot)).T)
+    best = int(off.argmin())
+    return party.known[int(moment.number[best])] if off[best] < MOST_OFF_M else None
+
+
+def _pairs(
+    passers: Passers, gone: Sequence[Passer], truth: dict[tuple[int, BootNs], Visitor | None]
+) -> list[tuple[tuple[float, float, float, float], bool]]:
+    """The features of those who were let go just now with everybody who passed near them in time."""
+    found = []
+    for a in gone:
+        for b in passers.waiting:
+            x, y = truth[a.number, a.at], truth[b.number, b.at]
+            apart = abs(a.at - b.at) / 1e9
+            if x is None or y is None or apart > APART_S or a.direction is not b.direction:
+                continue
+            seen = features(passers.ways.of(a.number), passers.ways.of(b.number))
+            if seen is not None:
+                found.append(((*seen, apart), x.group == y.group))
+    return found
+
+
+def fit(pairs: Sequence[tuple[tuple[float, float, float, float], bool]], ridge: float = 1e-2) -> Floats:
+    """Logistic regression by Newton's method: the constant first."""
+    x = np.array([(1.0, *seen) for seen, _ in pairs])
+    y = np.array([same for _, same in pairs], np.float64)
+    weights = np.zeros(x.shape[1])
+    for _ in range(30):
+        p = 1 / (1 + np.exp(-x @ weights))
+        hessian = (x * (p * (1 - p))[:, None]).T @ x + ridge * np.eye(len(weights))
+        weights += np.linalg.solve(hessian, x.T @ (y - p) - ridge * weights)
+    return weights
+
+
+def true_company(visitor: Visitor) -> Company:
+    """The kind of group that the visitor truly came with."""
+    return company_of([0.0] * visitor.adults + [1.0] * visitor.children)
+
+
+def figures(outcomes: Sequence[Outcome]) -> dict[str, float]:
+    """Every figure of docs/accuracy.md over all trials."""
+    people = [pair for o in outcomes for pair in o.people]
+    known = [
+        (v.age <= 12, band_of(p.stature) is Band.CHILD) for v, p in people if band_of(p.stature) is not Band.UNKNOWN
+    ]
+    hits = [np.mean([told is child for child, told in known if child is truth]) for truth in (True, False)]
+    off = [abs(p.stature.metres - v.metres) for v, p in people if p.stature]
+    right = [p.company is true_company(v) for v, p in people if p.company is not Company.UNKNOWN]
+    return {
+        "people": len(people),
+        "unmatched": sum(o.unmatched for o in outcomes),
+        "band_balanced_accuracy": float(np.mean(hits)),
+        "band_coverage": len(known) / len(people),
+        "stature_median_error_m": float(np.median(off)),
+        "stature_coverage": len(off) / len(people),
+        "company_accuracy": float(np.mean(right)),
+        "company_coverage": len(right) / len(people),
+        **_families(people),
+    }
+
+
+def _families(people: Sequence[tuple[Visitor, Passer]]) -> dict[str, float]:
+    """People who came, and were said to have come, as parent and child."""
+    pairs = Counter((true_company(v) in FAMILY, p.company in FAMILY) for v, p in people)
+    both, missed, wrong = pairs[True, True], pairs[True, False], pairs[False, True]
+    return {
+        "family_recall": both / (both + missed),
+        "family_precision": both / (both + wrong),
+        "family_f1": 2 * both / (2 * both + missed + wrong),
+    }
+
+
+def confusions(outcomes: Sequence[Outcome]) -> dict[str, list[list[float]]]:
+    """What link/traits.py corrects by: for child and family, of those who are and of the others, the share of whom it
+    is said, how many they were, and how many people share one decision.
+    """
+    people = [((i, v.group), v, p) for i, o in enumerate(outcomes) for v, p in o.people]
+    child = [(n, v.age <= OLDEST_CHILD, band_of(p.stature) is Band.CHILD) for n, (_, v, p) in enumerate(people)]
+    family = [(group, true_company(v) in FAMILY, p.company in FAMILY) for group, v, p in people]
+    return {"child": _rates(child), "family": _rates(family)}
+
+
+def _rates(told: Sequence[tuple[Hashable, bool, bool]]) -> list[list[float]]:
+    """told: by whom a decision is shared, what is true, what was said."""
+    rates = []
+    for truth in (True, False):
+        mine = [(shared, said) for shared, true, said in told if true is truth]
+        sizes = Counter(shared for shared, _ in mine)
+        together = sum(n * n for n in sizes.values()) / len(mine)
+        rates.append([round(sum(said for _, said in mine) / len(mine), 3), len(mine), round(together, 2)])
+    return rates
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Prints figures, or fitted weights, as JSON."""
+    if "--fit" in arguments:
+        pairs = [pair for seed in FIT_SEEDS for pair in trial(seed).pairs]
+        result: dict[str, object] = {"pairs": len(pairs), "weights": [round(w, 2) for w in fit(pairs).tolist()]}
+    elif "--confusion" in arguments:
+        result = dict(confusions([trial(seed) for seed in CONFUSION_SEEDS]))
+    else:
+        told = figures([trial(seed, seconds=TEST_SECONDS) for seed in TEST_SEEDS])
+        result = {key: round(value, 3) for key, value in told.items()}
+    sys.stdout.write(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
