@@ -1,0 +1,107 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# A whole virtual device: Debian with its own kernel, systemd and the real units under QEMU, on a disk that survives.
+#
+#   provisioning/virtual/appliance.sh build [DISK]    makes the disk from what prepare.sh has made
+#   provisioning/virtual/appliance.sh run [DISK]      starts it; ends when the machine powers off
+#
+# Camera: vivid, the kernel's own test camera, at /dev/video0 (CAMERA=vivid), or the bundled clip (CAMERA=clip, the default).
+# Page: http://127.0.0.1:$PAGE_PORT/. Broker: a broker of this machine on port $BROKER_PORT, which the guest knows as 10.0.2.2.
+# The console goes to standard output: a line of state every two seconds (report.sh). KVM is used where it is to be had, and emulation (slow) elsewhere.
+set -euo pipefail
+
+HERE=$(cd "$(dirname "$(readlink -f "$0")")" && pwd)
+MACHINES=${NIGIWAI_MACHINES:-/var/cache/nigiwai/machines}
+SUITE=${SUITE:-trixie}
+PAGE_PORT=${PAGE_PORT:-18080}
+BROKER_PORT=${BROKER_PORT:-1883}
+CAMERA=${CAMERA:-clip}
+DISK_SIZE=${DISK_SIZE:-3G}
+ACCEL=${ACCEL:-kvm:tcg}
+
+case ${1:-} in build | run) ;; *) sed -n '3,11s/^# \{0,1\}//p' "$0" && exit 2 ;; esac
+DISK=${2:-$MACHINES/appliance-$SUITE.img}
+KERNEL=$MACHINES/appliance-$SUITE.kernel
+INITRD=$MACHINES/appliance-$SUITE.initrd
+
+tool() { command -v "$1" >/dev/null || { echo "appliance: $1 is missing: apt install $2" >&2 && exit 1; }; }
+
+within() { systemd-nspawn --quiet --register=no --keep-unit --console=pipe --directory="$1" "${@:2}" </dev/null; }
+
+# The prepared system with a kernel. Packages come from Debian, so this needs a network.
+add_kernel() {
+    local root=$1
+    cp -a --reflink=auto "$MACHINES/$SUITE" "$root"
+    # shellcheck disable=SC2016  # it is the inner shell that expands
+    within "$root" sh -c '
+        set -e
+        export DEBIAN_FRONTEND=noninteractive
+        apt-get update -qq
+        apt-get install -y -qq --no-install-recommends "linux-image-$(dpkg --print-architecture)" initramfs-tools sqlite3 >/dev/null
+        apt-get clean
+        rm -rf /var/lib/apt/lists/*'
+    cp "$root"/boot/vmlinuz-* "$KERNEL"
+    cp "$root"/boot/initrd.img-* "$INITRD"
+    rm -f "$root"/boot/*
+}
+
+settings() {
+    local data=/opt/nigiwai/current/venv/lib/python3.13/site-packages/nigiwai/data/models/demo
+    echo '[device]'
+    echo 'site = "virtual"'
+    echo 'name = "appliance"'
+    echo '[camera]'
+    if [ "$CAMERA" = vivid ]; then
+        printf 'source = "v4l2"\ndevice = "/dev/video0"\nwidth_px = 640\nheight_px = 360\n'
+    else
+        printf 'source = "recording"\npath = "%s"\nloop = true\n' "$data/entrance.mp4"
+    fi
+    printf '[ledger]\ninterval_s = 5\n[page]\nhost = "0.0.0.0"\n[mqtt]\nhost = "10.0.2.2"\nport = %s\n' "$BROKER_PORT"
+    cat "$1$data/entrance.gates.toml"
+}
+
+furnish() {
+    local root=$1
+    settings "$root" >"$root/etc/nigiwai/nigiwai.toml"
+    printf 'vivid\n' >"$root/etc/modules-load.d/vivid.conf"
+    printf 'options vivid n_devs=1 node_types=0x1 num_inputs=1 input_types=0x00\n' >"$root/etc/modprobe.d/vivid.conf"
+    printf '[Match]\nName=en*\n[Network]\nAddress=10.0.2.15/24\nGateway=10.0.2.2\n' >"$root/etc/systemd/network/80-virtual.network"
+    echo '/dev/vda / ext4 defaults,noatime 0 1' >"$root/etc/fstab"
+    echo nigiwai-virtual >"$root/etc/hostname"
+    install -m 755 "$HERE/report.sh" "$root/usr/local/sbin/nigiwai-report"
+    printf '[Unit]\nDescription=Tells the state on the console\n[Service]\nExecStart=/usr/local/sbin/nigiwai-report\nStandardOutput=tty\nTTYPath=/dev/ttyS0\n[Install]\nWantedBy=multi-user.target\n' \
+        >"$root/etc/systemd/system/nigiwai-report.service"
+    chroot "$root" systemctl --quiet enable nigiwai.target systemd-networkd.service nigiwai-report.service
+    chroot "$root" systemctl --quiet mask serial-getty@ttyS0.service
+    mkdir -p "$root/etc/systemd/system/nigiwai-eye.service.d" "$root/etc/systemd/system/nigiwai-link.service.d"
+    # An emulated processor is many times slower than the slowest board; nothing else of the units is changed.
+    printf '[Service]\nTimeoutStartSec=600\nWatchdogSec=240\n' |
+        tee "$root/etc/systemd/system/nigiwai-eye.service.d/emulated.conf" >"$root/etc/systemd/system/nigiwai-link.service.d/emulated.conf"
+}
+
+build() {
+    tool mke2fs e2fsprogs
+    tool systemd-nspawn systemd-container
+    [ -d "$MACHINES/$SUITE" ] || { echo "appliance: run prepare.sh first" >&2 && exit 1; }
+    local root=$MACHINES/appliance-$SUITE
+    [ -d "$root" ] || { rm -rf "$root.part" && add_kernel "$root.part" && mv "$root.part" "$root"; }
+    furnish "$root"
+    rm -f "$DISK"
+    mke2fs -q -t ext4 -d "$root" "$DISK" "$DISK_SIZE"
+    echo "appliance: $DISK is ready"
+}
+
+run() {
+    tool qemu-system-x86_64 qemu-system-x86
+    local extra=()
+    [ -z "${EXTRA:-}" ] || read -ra extra <<<"$EXTRA"
+    # Emulated, a processor without AVX: QEMU 7.2 gets that wrong, and ONNX Runtime dies of it.
+    local cpu=max
+    [ -w /dev/kvm ] || cpu=Nehalem
+    exec qemu-system-x86_64 -machine "q35,accel=$ACCEL" -cpu "$cpu" -smp 2 -m "${MEMORY_MIB:-1024}" -display none -serial stdio -no-reboot \
+        -kernel "$KERNEL" -initrd "$INITRD" -append "root=/dev/vda rw console=ttyS0 panic=-1 quiet" \
+        -drive "file=$DISK,format=raw,if=virtio,cache=writethrough" \
+        -nic "user,model=virtio-net-pci,hostfwd=tcp:127.0.0.1:$PAGE_PORT-:8080" "${extra[@]}"
+}
+
+"$1"
