@@ -16,8 +16,8 @@ LEAST_SIGHTS = 20
 """Before so many sights there is no advice: about three people walking by."""
 
 LEAST_PX = 48
-"""A person's height in the detector's input at the gate. Small people are found worst (size columns of the detector's card)
-and peers ask for 30 to 50; where exactly ours begins to fail has not been measured."""
+"""A person's height in the detector's input at the gate. Small people are found worst (size columns of the detector's
+card) and peers ask for 30 to 50; where exactly ours begins to fail has not been measured."""
 
 MOST_SHARE = 0.9
 CUT_SHARE = 0.3
