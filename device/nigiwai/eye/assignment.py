@@ -2,8 +2,11 @@
 """The cheapest way to pair rows with columns, exactly, without scipy. Pure.
 
 Shortest augmenting paths (Jonker and Volgenant 1987). Most frames are easy: where every row's cheapest column is
-different, those minima are the optimum and no path is searched. Only rows that compete cost more.
+different, those minima are the optimum and no path is searched. Only rows that compete cost more; their paths are two
+or three steps over the few columns that each may have, for which plain Python is faster than arrays.
 """
+
+from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,58 +23,69 @@ def assign(cost: Floats, alone: float) -> tuple[Ints, Ints]:
     n, m = cost.shape
     if n == 0 or m == 0:
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    # A column of its own for each row stands for "alone", so that a full assignment always exists.
-    padded = np.full((n, m + n), np.inf)
-    padded[:, :m] = np.where(cost < alone, cost, np.inf)
-    padded[np.arange(n), m + np.arange(n)] = alone
-    column = _columns(padded)
-    rows = np.flatnonzero(column < m)
-    return rows, column[rows]
-
-
-def _columns(cost: Floats) -> Ints:
-    """For each row its column in the cheapest full assignment."""
-    n, m = cost.shape
     nearest = cost.argmin(axis=1)
-    owner = np.full(m, -1, np.int64)
-    waiting = []
-    for row, col in enumerate(nearest.tolist()):
-        if owner[col] < 0:
-            owner[col] = row
-        else:
-            waiting.append(row)
-    price_row, price_col = cost[np.arange(n), nearest], np.zeros(m)
-    for row in waiting:
-        _augment(cost, row, owner, price_row, price_col)
-    column = np.empty(n, np.int64)
-    taken = np.flatnonzero(owner >= 0)
-    column[owner[taken]] = taken
-    return column
+    least = cost[np.arange(n), nearest]
+    rows = np.flatnonzero(least < alone)
+    columns = nearest[rows]
+    if len(rows) < 2 or np.bincount(columns).max() == 1:
+        return rows, columns
+    return _Contest(cost, least, alone).settle(rows, columns)
 
 
-def _augment(cost: Floats, start: int, owner: Ints, price_row: Floats, price_col: Floats) -> None:
-    """Gives row `start` a column along the shortest path of reassignments (Dijkstra on reduced costs), in place."""
-    m = cost.shape[1]
-    distance, came_from = np.full(m, np.inf), np.full(m, -1, np.int64)
-    done = np.zeros(m, np.bool_)
-    path: list[tuple[int, float]] = []  # rows reached, and how far away they are
-    row, so_far = start, 0.0
-    while True:
-        path.append((row, so_far))
-        reach = so_far + cost[row] - price_row[row] - price_col
-        closer = ~done & (reach < distance)
-        distance[closer], came_from[closer] = reach[closer], row
-        col = int(np.where(done, np.inf, distance).argmin())
-        so_far = float(distance[col])
-        done[col] = True
-        if owner[col] < 0:
-            break
-        row = int(owner[col])
-    for reached, near in path:
-        price_row[reached] += so_far - near
-    price_col[done] += distance[done] - so_far
-    while col >= 0:
-        row = int(came_from[col])
-        owned = np.flatnonzero(owner == row)
-        owner[col] = row
-        col = int(owned[0]) if row != start else -1
+class _Contest:
+    """Rows that want the same columns. A column of its own for each row, -1 - row, stands for "alone"."""
+
+    def __init__(self, cost: Floats, least: Floats, alone: float) -> None:
+        self._cost, self._alone = cost, alone
+        self._owner: dict[int, int] = {}
+        self._offers: dict[int, list[tuple[int, float]]] = {}
+        self._price_row, self._price_column = least.tolist(), dict[int, float]()
+
+    def settle(self, rows: Ints, columns: Ints) -> tuple[Ints, Ints]:
+        """The best pairing, given each row's cheapest column."""
+        waiting = [r for r, c in zip(rows.tolist(), columns.tolist(), strict=True) if self._owner.setdefault(c, r) != r]
+        for row in waiting:
+            self._augment(row)
+        pairs = sorted((row, column) for column, row in self._owner.items() if column >= 0)
+        return np.array([row for row, _ in pairs]), np.array([column for _, column in pairs])
+
+    def _offers_to(self, row: int) -> list[tuple[int, float]]:
+        """The columns that a row may have, and their costs."""
+        if row not in self._offers:
+            costs = self._cost[row]
+            possible = np.flatnonzero(costs < self._alone)
+            offers = zip(possible.tolist(), costs[possible].tolist(), strict=True)
+            self._offers[row] = [*offers, (-1 - row, self._alone)]
+        return self._offers[row]
+
+    def _augment(self, start: int) -> None:
+        """Gives row `start` a column along the shortest path of reassignments (Dijkstra on reduced costs)."""
+        distance: dict[int, float] = {}
+        came_from: dict[int, int] = {}
+        done: dict[int, float] = {}  # columns reached for good, and how far away they are
+        path: list[tuple[int, float]] = []  # rows reached, and how far away they are
+        row, so_far = start, 0.0
+        while True:
+            path.append((row, so_far))
+            for column, cost in self._offers_to(row):
+                reach = so_far + cost - self._price_row[row] - self._price_column.get(column, 0.0)
+                if column not in done and reach < distance.get(column, inf):
+                    distance[column], came_from[column] = reach, row
+            column = min(distance, key=distance.__getitem__)
+            so_far = done[column] = distance.pop(column)
+            if column not in self._owner:
+                break
+            row = self._owner[column]
+        for reached, near in path:
+            self._price_row[reached] += so_far - near
+        for reached, near in done.items():
+            self._price_column[reached] = self._price_column.get(reached, 0.0) + near - so_far
+        self._hand_on(column, came_from, start)
+
+    def _hand_on(self, column: int, came_from: dict[int, int], start: int) -> None:
+        """Moves the rows of a path on by one column each, backwards from the free one at its end."""
+        held = {row: owned for owned, row in self._owner.items()}
+        while (row := came_from[column]) != start:
+            self._owner[column] = row
+            column = held[row]
+        self._owner[column] = start

@@ -17,12 +17,8 @@ somebody unseen for a second must not take the detection of somebody seen just n
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from nigiwai.eye.assignment import assign
-from nigiwai.eye.motion import Bools, Floats, Motion, Noise, lively, scale_of, xyxy_to_xywh
-
-Ints = NDArray[np.int64]
+from nigiwai.eye.motion import Bools, Filter, Floats, Ints, Motion, scale_of, xywh_to_xyxy, xyxy_to_xywh
 
 EDGE = 0.012
 """A box that ends within this share of the picture's side is cut by it; boxes wobble by a few pixels of 416."""
@@ -52,135 +48,135 @@ GROWING = 0.6
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """How N tracks and M detections go together.
+    """How tracks and detections go together, as K pairs that are not hopeless.
 
-    xywh (N, M, 4): each detection as it would complete each track near enough. grown (N, M): it shows legs hidden until
-    then. cost (N, M): lower is better, inf is impossible.
+    row, column (K,): which track, which detection. xywh (4, K): the detection as it would complete the track. grown
+    (K,): it shows legs hidden until then. apart (K,): squared distance in standard deviations. cost (K,): `apart` and
+    how vague the track is; lower is better. expected, seen (4, K): left, top, right, bottom.
     """
 
+    row: Ints
+    column: Ints
     xywh: Floats
     grown: Bools
+    apart: Floats
     cost: Floats
+    expected: Floats
+    seen: Floats
 
-    @staticmethod
-    def impossible(n: int, m: int) -> "Fit":
-        """No pair at all."""
-        return Fit(np.zeros((n, m, 4)), np.zeros((n, m), np.bool_), np.full((n, m), np.inf))
+    def overlap(self, which: Ints) -> Floats:
+        """Intersection over union of what was expected and what was seen, of the pairs named."""
+        return iou(self.expected[:, which], self.seen[:, which])
 
 
-def fit(
-    motion: Motion, xyxy: Floats, covered: Bools, noise: Noise, size: tuple[int, int], gap_s: float, gate: Floats
-) -> Fit:
-    """How predicted tracks and detections (M, 4) go together; those further apart than `gate` (N,) are impossible.
+def fit(motion: Motion, xyxy: Floats, kalman: Filter, size: tuple[int, int], gap_s: float, gate: Floats) -> Fit:
+    """How predicted tracks and detections (4, M) go together; those further apart than `gate` (N,) are left out.
 
-    gate: squared, in standard deviations. covered (M,): a nearer person stands before the detection's legs.
+    gate: squared, in standard deviations; a pair beyond it may be among those that are told.
     size: width and height of the picture. gap_s: time since the last frame.
     """
-    i, j = _near(motion, xyxy, noise, gate)
-    box, expected = xyxy[j], motion.xyxy[i]
-    alive = lively(motion, noise)[i, 0]
-    shrink = np.where(covered[j], SHRINK_HIDDEN_PER_S, SHRINK_PER_S) * alive
+    known = kalman.error(motion.scale)
+    spread = motion.variance + known
+    i, j = _near(motion.xywh, xyxy, spread, gate)
+    box, mean, variance = xyxy[:, j], motion.xywh[:, i], spread[:, i]
+    expected = xywh_to_xyxy(mean)
+    alive = kalman.lively(motion)[i]
+    shrink = np.where(covered_below(xyxy)[j], SHRINK_HIDDEN_PER_S, SHRINK_PER_S) * alive
     whole, hidden, grown = complete(box, expected, size, 1.0 - np.minimum(0.5, shrink * gap_s))
     # Who stands still comes out from behind nothing: the longer box is somebody's who passes before them.
     grown &= alive >= GROWING
     xywh = xyxy_to_xywh(whole)
-    known = (motion.scale[:, None] * noise.wobble) ** 2
-    spread = motion.cov[:, :, 0] + known
-    off = (xywh - motion.mean[i, :, 0]) ** 2 / spread[i]
+    off = (xywh - mean) ** 2 / variance
     # Sizes say little: arms and legs swing, people overlap; they break ties but cannot outvote the place.
-    off_head = (box[:, 1] - expected[:, 1]) ** 2 / spread[i, 1]
-    off_y = np.where(grown, off_head, off[:, 1] + np.minimum(off[:, 3], 9.0))
-    apart = off[:, 0] + off_y + np.minimum(off[:, 2], 4.0) * 0.5 + 2.0 * (hidden | grown)
-    vague = np.log(spread[:, :2] / known[:, :2]).sum(axis=1)
-    found = Fit.impossible(len(motion), len(xyxy))
-    found.xywh[i, j], found.grown[i, j] = xywh, grown
-    found.cost[i, j] = np.where(apart <= gate[i], apart + vague[i], np.inf)
-    return found
+    off_y = off[1] + np.minimum(off[3], 9.0)
+    if grown.any():
+        off_y = np.where(grown, (box[1] - expected[1]) ** 2 / variance[1], off_y)
+    apart = off[0] + off_y + np.minimum(off[2], 4.0) * 0.5 + 2.0 * (hidden | grown)
+    vague = np.log(spread[0] / known[0]) + np.log(spread[1] / known[1])
+    return Fit(i, j, xywh, grown, apart, apart + vague[i], expected, box)
 
 
-def _near(motion: Motion, xyxy: Floats, noise: Noise, gate: Floats) -> tuple[Ints, Ints]:
+def _near(xywh: Floats, xyxy: Floats, spread: Floats, gate: Floats) -> tuple[Ints, Ints]:
     """The pairs that are not hopeless: completing a box moves its centre by no more than the person's own size.
 
     In a crowd that is one pair in six, and everything after costs as much less.
     """
-    mean = motion.mean[:, :, 0]
-    far = np.sqrt(gate[:, None] * (motion.cov[:, :2, 0] + (motion.scale[:, None] * noise.wobble[:2]) ** 2))
-    far += mean[:, 2:] * (1.0, 1.2)
-    centre = (xyxy[:, :2] + xyxy[:, 2:]) / 2
-    near = np.abs(centre[None, :, 0] - mean[:, None, 0]) <= far[:, :1]
-    near &= np.abs(centre[None, :, 1] - mean[:, None, 1]) <= far[:, 1:]
-    i, j = np.nonzero(near)
-    return i.astype(np.int64), j.astype(np.int64)
-
-
-def pair(found: Fit, alone: float) -> tuple[Ints, Ints]:
-    """The best pairing: rows and columns of `found` that belong together."""
-    return assign(found.cost, alone)
-
-
-def overlapping(found: Fit, motion: Motion, xyxy: Floats, least: float) -> Fit:
-    """The same pairs, costed by plain overlap of the predicted and the detected boxes (M, 4).
-
-    The last resort for a track and a detection that both found nothing better: a box that jumps in size rather begins
-    no second track on one person.
-    """
-    shared = iou(motion.xyxy, xyxy)
-    return Fit(found.xywh, found.grown, np.where(shared >= least, 1.0 - shared, np.inf))
+    far_x = np.sqrt(gate * spread[0]) + xywh[2]
+    far_y = np.sqrt(gate * spread[1]) + xywh[3] * 1.2
+    near = np.abs((xyxy[0] + xyxy[2]) / 2 - xywh[0][:, None]) <= far_x[:, None]
+    near &= np.abs((xyxy[1] + xyxy[3]) / 2 - xywh[1][:, None]) <= far_y[:, None]
+    i, j = near.nonzero()
+    return i, j
 
 
 def iou(a: Floats, b: Floats) -> Floats:
-    """(N, M) intersection over union of boxes (N, 4) and (M, 4)."""
-    low, high = np.maximum(a[:, None, :2], b[None, :, :2]), np.minimum(a[:, None, 2:], b[None, :, 2:])
-    shared = np.clip(high - low, 0, None).prod(axis=2)
-    area_a, area_b = (a[:, 2:] - a[:, :2]).prod(axis=1), (b[:, 2:] - b[:, :2]).prod(axis=1)
-    union: Floats = area_a[:, None] + area_b[None, :] - shared
+    """(K,) intersection over union of boxes (4, K), each with its own of the other (4, K)."""
+    wide = np.minimum(a[2], b[2]) - np.maximum(a[0], b[0])
+    high = np.minimum(a[3], b[3]) - np.maximum(a[1], b[1])
+    shared = np.maximum(wide, 0.0) * np.maximum(high, 0.0)
+    union = _area(a) + _area(b) - shared
     return np.asarray(shared / np.maximum(union, 1e-9))
 
 
+def _area(xyxy: Floats) -> Floats:
+    left, top, right, bottom = xyxy
+    return np.asarray((right - left) * (bottom - top))
+
+
 def complete(xyxy: Floats, expected: Floats, size: tuple[int, int], keep: Floats) -> tuple[Floats, Bools, Bools]:
-    """Boxes (..., 4) completed from the `expected` ones where edge or obstacle hides; which were hidden, which grew.
+    """Boxes (4, K) completed from the `expected` ones where edge or obstacle hides; which were hidden, which grew.
 
     Only an obstacle counts as hidden, since the edge of the picture explains itself. keep: the share of the expected
     height that a hidden person keeps.
     """
-    left, top, right, bottom = (xyxy[..., i] for i in range(4))
-    width, height = expected[..., 2] - expected[..., 0], expected[..., 3] - expected[..., 1]
+    top, bottom = xyxy[1], xyxy[3]
+    high, height = bottom - top, expected[3] - expected[1]
     cut = cut_by_edge(xyxy, size)
-    in_place = np.abs(top - expected[..., 1]) < HEAD * height
-    in_place &= ~cut[..., 3] & ~cut[..., 1]
-    hidden = in_place & (bottom - top < SHORT * height)
-    grown = in_place & (bottom - top > GROWN[0] * height) & (bottom - top < GROWN[1] * height)
-    whole = np.stack(
-        (
-            np.where(cut[..., 0] & ~cut[..., 2], np.minimum(left, right - width), left),
-            np.where(cut[..., 1] & ~cut[..., 3], np.minimum(top, bottom - height), top),
-            np.where(cut[..., 2] & ~cut[..., 0], np.maximum(right, left + width), right),
-            np.where(cut[..., 3] & ~cut[..., 1], np.maximum(bottom, top + height), bottom),
-        ),
-        axis=-1,
-    )
-    whole[..., 3] = np.where(hidden, np.maximum(bottom, top + keep * height), whole[..., 3])
-    # What is left of somebody who walks out of the picture tells where they are, not how tall.
-    sliver = (cut[..., 0] ^ cut[..., 2]) & (right - left < SLIVER * width)
-    whole[..., 1] = np.where(sliver, expected[..., 1], whole[..., 1])
-    whole[..., 3] = np.where(sliver, expected[..., 3], whole[..., 3])
+    in_place = np.abs(top - expected[1]) < HEAD * height
+    in_place &= ~(cut[3] | cut[1])
+    hidden = in_place & (high < SHORT * height)
+    grown = in_place & (high > GROWN[0] * height) & (high < GROWN[1] * height)
+    whole = _extended(xyxy, expected, cut) if cut.any() else xyxy.copy()
+    if hidden.any():
+        whole[3] = np.where(hidden, np.maximum(bottom, top + keep * height), whole[3])
     return whole, hidden, grown
 
 
+def _extended(xyxy: Floats, expected: Floats, cut: Bools) -> Floats:
+    """Boxes (4, K) that the picture's edge cuts, at their expected size."""
+    left, top, right, bottom = xyxy
+    width, height = expected[2] - expected[0], expected[3] - expected[1]
+    whole = np.stack(
+        (
+            np.where(cut[0] & ~cut[2], np.minimum(left, right - width), left),
+            np.where(cut[1] & ~cut[3], np.minimum(top, bottom - height), top),
+            np.where(cut[2] & ~cut[0], np.maximum(right, left + width), right),
+            np.where(cut[3] & ~cut[1], np.maximum(bottom, top + height), bottom),
+        )
+    )
+    # What is left of somebody who walks out of the picture tells where they are, not how tall.
+    sliver = (cut[0] ^ cut[2]) & (right - left < SLIVER * width)
+    whole[1] = np.where(sliver, expected[1], whole[1])
+    whole[3] = np.where(sliver, expected[3], whole[3])
+    return whole
+
+
 def covered_below(xyxy: Floats) -> Bools:
-    """(M,): whether another of the boxes (M, 4), nearer because it ends lower, covers the place below each."""
-    left, top, right, bottom = xyxy.T
+    """(M,): whether another of the boxes (4, M), nearer because it ends lower, covers the place below each."""
+    left, top, right, bottom = xyxy
+    high, wide = bottom - top, right - left
+    lower = bottom > (bottom + 0.1 * high)[:, None]
+    lower &= top < (bottom + 0.15 * high)[:, None]
     shared = np.minimum(right[:, None], right) - np.maximum(left[:, None], left)
-    high, wide = (bottom - top)[:, None], (right - left)[:, None]
-    lower = (bottom > bottom[:, None] + 0.1 * high) & (top < bottom[:, None] + 0.15 * high)
-    return np.asarray((lower & (shared > 0.4 * wide)).any(axis=1))
+    lower &= shared > (0.4 * wide)[:, None]
+    return np.asarray(lower.any(axis=1))
 
 
 def cut_by_edge(xyxy: Floats, size: tuple[int, int]) -> Bools:
-    """(..., 4): which sides of each box lie on the picture's edge."""
-    width, height = size
-    margin = np.array([width, height]) * EDGE
-    return np.concatenate((xyxy[..., :2] <= margin, xyxy[..., 2:] >= np.array([width, height]) - margin), axis=-1)
+    """(4, K): which sides of each box lie on the picture's edge."""
+    x, y = size[0] * EDGE, size[1] * EDGE
+    left, top, right, bottom = xyxy
+    return np.array((left <= x, top <= y, right >= size[0] - x, bottom >= size[1] - y))
 
 
 def duplicates(xyxy: Floats, score: Floats) -> Bools:
@@ -189,17 +185,25 @@ def duplicates(xyxy: Floats, score: Floats) -> Bools:
     Two boxes show one person when they nearly coincide, or when one lies within the other and both have the same head
     (a body and its upper body). A child before its parent shares the feet but not the head, and stays.
     """
-    if len(xyxy) < 2:
-        return np.zeros(len(xyxy), np.bool_)
-    area = (xyxy[:, 2:] - xyxy[:, :2]).prod(axis=1)
-    common = iou(xyxy, xyxy)
-    shared = common / (1 + common) * (area[:, None] + area[None, :])
-    smaller = np.minimum(area[:, None], area[None, :])
-    xywh = xyxy_to_xywh(xyxy)
-    scale = np.minimum(scale_of(xywh)[:, None], scale_of(xywh)[None, :])
-    same_head = np.abs(xyxy[:, None, 1] - xyxy[None, :, 1]) < HEAD * scale
-    same_head &= np.abs(xywh[:, None, 0] - xywh[None, :, 0]) < 0.12 * scale
-    one_person = (common > 0.6) | (same_head & (shared > 0.75 * smaller))
+    left, top, right, bottom = xyxy
+    touching = np.maximum(left[:, None], left) < np.minimum(right[:, None], right)
+    touching &= np.maximum(top[:, None], top) < np.minimum(bottom[:, None], bottom)
+    one, other = np.triu(touching, 1).nonzero()
+    doubled = np.zeros(len(score), np.bool_)
+    if not len(one):
+        return doubled
+    a, b = xyxy[:, one], xyxy[:, other]
+    common = iou(a, b)
+    area = _area(xyxy)
+    area_a, area_b = area[one], area[other]
+    shared = common / (1 + common) * (area_a + area_b)
+    scale = np.minimum(scale_of(xyxy_to_xywh(a)), scale_of(xyxy_to_xywh(b)))
+    same_head = np.abs(a[1] - b[1]) < HEAD * scale
+    same_head &= np.abs((a[0] + a[2]) / 2 - (b[0] + b[2]) / 2) < 0.12 * scale
+    one_person = (common > 0.6) | (same_head & (shared > 0.75 * np.minimum(area_a, area_b)))
     # The larger of two is the more complete, unless the detector doubts it.
     worth = score * np.sqrt(area)
-    return np.asarray((one_person & (worth[None, :] > worth[:, None])).any(axis=1))
+    better = worth[one] - worth[other]
+    doubled[one[one_person & (better < 0)]] = True
+    doubled[other[one_person & (better > 0)]] = True
+    return doubled

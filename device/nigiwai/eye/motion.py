@@ -7,10 +7,12 @@ are filtered rather than top and bottom, because the errors of a detector's top 
 independent: then the errors of centre and height are uncorrelated, and the foot (cy + height / 2) is steadier than the
 bottom edge alone, since a person's height hardly changes from frame to frame.
 
-    mean (N, 4, 2): [cx, cy, w, h] x [value in px, rate in px/s]
-    cov  (N, 4, 3): variance of the value, their covariance, variance of the rate
+    state (5, 4, N): [value in px, rate in px/s, variance of the value, their covariance, variance of the rate]
+                     x [cx, cy, w, h] x boxes
 
-All noise is in units of a box's `scale`, so that near and far people are treated alike.
+Boxes come last, here and in all arrays of the tracker, so that every step is arithmetic on whole rows: with 30 people
+an operation on a row costs 0.3 us, the same on a column 1.2 us. All noise is in units of a box's `scale`, so that near
+and far people are treated alike.
 """
 
 from dataclasses import dataclass
@@ -20,6 +22,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
+Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,111 +49,121 @@ class Noise:
 class Motion:
     """The state of N boxes; see the head of this file."""
 
-    mean: Floats
-    cov: Floats
+    state: Floats
 
     def __len__(self) -> int:
-        return len(self.mean)
+        return int(self.state.shape[2])
 
-    def take(self, which: NDArray[np.int64] | Bools) -> "Motion":
-        """The rows named by an index or mask."""
-        return Motion(self.mean[which], self.cov[which])
+    def take(self, which: Ints | Bools) -> "Motion":
+        """The boxes named by an index or mask."""
+        return Motion(self.state[:, :, which])
 
     def join(self, other: "Motion") -> "Motion":
-        """These rows followed by the other's."""
-        return Motion(np.concatenate((self.mean, other.mean)), np.concatenate((self.cov, other.cov)))
+        """These boxes followed by the other's."""
+        return Motion(np.concatenate((self.state, other.state), axis=2))
 
     @property
-    def xyxy(self) -> Floats:
-        """(N, 4) left, top, right, bottom in px."""
-        return xywh_to_xyxy(self.mean[:, :, 0])
+    def xywh(self) -> Floats:
+        """(4, N) centre, width and height in px."""
+        return np.asarray(self.state[0])
+
+    @property
+    def variance(self) -> Floats:
+        """(4, N) of `xywh`, in px squared."""
+        return np.asarray(self.state[2])
 
     @property
     def scale(self) -> Floats:
         """(N,) px: about a person's height, seen from the side or from above."""
-        return scale_of(self.mean[:, :, 0])
+        return scale_of(self.state[0])
 
     @property
-    def foot(self) -> Floats:
-        """(N, 2) bottom centre in px."""
-        centre = self.mean[:, :2, 0].copy()
-        centre[:, 1] += self.mean[:, 3, 0] / 2
-        return centre
+    def foot(self) -> tuple[Floats, Floats]:
+        """x and y (N,) of the bottom centre in px."""
+        cx, cy, _, high = self.state[0]
+        return cx, cy + high / 2
 
 
 def nobody() -> Motion:
     """No boxes."""
-    return Motion(np.zeros((0, 4, 2)), np.zeros((0, 4, 3)))
+    return Motion(np.zeros((5, 4, 0)))
 
 
 def xywh_to_xyxy(xywh: Floats) -> Floats:
-    """Centre, width, height (..., 4) to left, top, right, bottom."""
-    half = xywh[..., 2:] / 2
-    return np.concatenate((xywh[..., :2] - half, xywh[..., :2] + half), axis=-1)
+    """Centre, width, height (4, ...) to left, top, right, bottom."""
+    half = xywh[2:] / 2
+    return np.concatenate((xywh[:2] - half, xywh[:2] + half))
 
 
 def xyxy_to_xywh(xyxy: Floats) -> Floats:
-    """Left, top, right, bottom (..., 4) to centre, width, height."""
-    low, high = xyxy[..., :2], xyxy[..., 2:]
-    return np.concatenate(((low + high) / 2, high - low), axis=-1)
+    """Left, top, right, bottom (4, ...) to centre, width, height."""
+    low, high = xyxy[:2], xyxy[2:]
+    return np.concatenate(((low + high) / 2, high - low))
 
 
 def scale_of(xywh: Floats) -> Floats:
-    """(..., 4) to (...): the box's height, or twice its width where that is more.
+    """(4, ...) to (...): the box's height, or twice its width where that is more.
 
     A person seen from the side is 1.7 m high and 0.6 m wide, one seen from straight above about 0.6 m square: the
     larger of height and twice the width is 1.2 to 1.7 m in both.
     """
-    return np.maximum(xywh[..., 3], 2 * xywh[..., 2])
+    return np.asarray(np.maximum(xywh[3], 2 * xywh[2]))
 
 
-def begin(xywh: Floats, noise: Noise) -> Motion:
-    """The state of boxes (N, 4) seen for the first time: their place is known, their speed is not."""
-    scale = scale_of(xywh)[:, None]
-    cov = np.zeros((len(xywh), 4, 3))
-    cov[:, :, 0] = (scale * noise.wobble) ** 2
-    cov[:, :, 2] = (scale * noise.first_rate) ** 2
-    return Motion(np.stack((xywh, np.zeros_like(xywh)), axis=2), cov)
+class Filter:
+    """The filter for one kind of noise, which it keeps as columns (4, 1)."""
 
+    def __init__(self, noise: Noise) -> None:
+        self._noise = noise
+        rows = (noise.wobble, noise.first_rate, noise.drift, noise.wander)
+        self._wobble, self._first_rate, self._drift, self._wander = (np.array(row)[:, None] for row in rows)
 
-def lively(motion: Motion, noise: Noise) -> Floats:
-    """(N, 1) how much of a walker's freedom each has: 1 who walks, `still_share` who stands."""
-    speed = np.hypot(motion.mean[:, 0, 1], motion.mean[:, 1, 1]) / motion.scale
-    return np.asarray(np.clip(speed / noise.walking_per_s, noise.still_share, 1.0)[:, None])
+    def begin(self, xywh: Floats) -> Motion:
+        """The state of boxes (4, N) seen for the first time: their place is known, their speed is not."""
+        state = np.zeros((5, *xywh.shape))
+        scale = scale_of(xywh)
+        state[0], state[2], state[4] = xywh, (scale * self._wobble) ** 2, (scale * self._first_rate) ** 2
+        return Motion(state)
 
+    def error(self, scale: Floats) -> Floats:
+        """(4, N): the variance of one detection of people of that scale (N,), in px squared."""
+        return np.asarray((scale * self._wobble) ** 2)
 
-def predict(motion: Motion, dt_s: float, noise: Noise) -> Motion:
-    """The state `dt_s` seconds later with nothing seen: constant rates, white acceleration, less for the still."""
-    mean, cov = motion.mean.copy(), motion.cov
-    mean[:, :, 0] += dt_s * mean[:, :, 1]
-    scale, alive = motion.scale[:, None], lively(motion, noise)
-    q = (scale * noise.drift * alive) ** 2
-    out = np.empty_like(cov)
-    out[:, :, 0] = cov[:, :, 0] + dt_s * (2 * cov[:, :, 1] + dt_s * cov[:, :, 2]) + q * (dt_s**3 / 3)
-    out[:, :, 0] += (scale * noise.wander * np.sqrt(alive)) ** 2 * dt_s
-    out[:, :, 1] = cov[:, :, 1] + dt_s * cov[:, :, 2] + q * (dt_s**2 / 2)
-    out[:, :, 2] = cov[:, :, 2] + q * dt_s
-    return Motion(mean, out)
+    def lively(self, motion: Motion) -> Floats:
+        """(N,) how much of a walker's freedom each has: 1 who walks, `still_share` who stands."""
+        speed = np.hypot(*motion.state[1, :2]) / motion.scale
+        return np.asarray(np.minimum(np.maximum(speed / self._noise.walking_per_s, self._noise.still_share), 1.0))
 
+    def predict(self, motion: Motion, dt_s: float) -> Motion:
+        """The state `dt_s` seconds later with nothing seen: constant rates, white acceleration, less for the still."""
+        value, rate, variance, mixed, rate_variance = motion.state
+        out = np.empty_like(motion.state)
+        scale, alive = motion.scale, self.lively(motion)
+        q = (scale * self._drift * alive) ** 2
+        out[0], out[1] = value + dt_s * rate, rate
+        out[2] = variance + dt_s * (2 * mixed + dt_s * rate_variance) + q * (dt_s**3 / 3)
+        out[2] += (scale * self._wander * np.sqrt(alive)) ** 2 * dt_s
+        out[3] = mixed + dt_s * rate_variance + q * (dt_s**2 / 2)
+        out[4] = rate_variance + q * dt_s
+        return Motion(out)
 
-def correct(motion: Motion, xywh: Floats, grown: Bools, noise: Noise) -> Motion:
-    """The state after boxes (N, 4) were seen; the height of the `grown` (N,) is taken over, its head staying in place.
+    def correct(self, motion: Motion, xywh: Floats, grown: Bools) -> Motion:
+        """The state after boxes (4, N) were seen; the height of the `grown` (N,) is taken over, the head in its place.
 
-    Surprising values are trusted less (Huber weights beyond 2.5 sigma).
-    """
-    taller = np.where(grown, xywh[:, 3] - motion.mean[:, 3, 0], 0.0)
-    motion = Motion(motion.mean.copy(), motion.cov)
-    motion.mean[:, 1, 0] += taller / 2
-    motion.mean[:, 3, 0] += taller
-    r = (motion.scale[:, None] * noise.wobble) ** 2
-    off = xywh - motion.mean[:, :, 0]
-    surprise = np.abs(off) / np.sqrt(motion.cov[:, :, 0] + r)
-    r = r * np.maximum(1.0, surprise / 2.5) ** 2
-    total = motion.cov[:, :, 0] + r
-    gain = motion.cov[:, :, :2] / total[:, :, None]
-    mean = motion.mean + gain * off[:, :, None]
-    cov = np.empty_like(motion.cov)
-    cov[:, :, 0] = (1 - gain[:, :, 0]) * motion.cov[:, :, 0]
-    cov[:, :, 1] = (1 - gain[:, :, 0]) * motion.cov[:, :, 1]
-    cov[:, :, 2] = motion.cov[:, :, 2] - gain[:, :, 1] * motion.cov[:, :, 1]
-    return Motion(mean, cov)
+        Surprising values are trusted less (Huber weights beyond 2.5 sigma).
+        """
+        value, rate, variance, mixed, rate_variance = motion.state
+        if grown.any():
+            taller = np.where(grown, xywh[3] - value[3], 0.0)
+            value = value + np.stack((0 * taller, taller / 2, 0 * taller, taller))
+        r = self.error(scale_of(value))
+        off = xywh - value
+        surprise = np.abs(off) / np.sqrt(variance + r)
+        r *= np.maximum(1.0, surprise / 2.5) ** 2
+        total = variance + r
+        gain, rate_gain = variance / total, mixed / total
+        out = np.empty_like(motion.state)
+        out[0], out[1] = value + gain * off, rate + rate_gain * off
+        out[2], out[3] = (1 - gain) * variance, (1 - gain) * mixed
+        out[4] = rate_variance - rate_gain * mixed
+        return Motion(out)

@@ -1,17 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The tracks at one time as parallel arrays, so that thirty people cost about as much as one. Pure values."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nigiwai.eye import motion
-from nigiwai.eye.motion import Bools, Floats, Motion, Noise
+from nigiwai.eye.motion import Bools, Filter, Floats, Ints, Motion
 from nigiwai.eye.tracker_config import TrackerConfig
 from nigiwai.eye.types import Track
-
-Ints = NDArray[np.int64]
 
 SETTLED = 0.3
 """A coat's or a mannequin's foot strays less than this, in sizes; a walker covers it in half a second."""
@@ -20,7 +17,7 @@ SETTLED = 0.3
 @dataclass(frozen=True, slots=True)
 class Roster:
     """N tracks: their motion, number, age and time since last seen in s, sightings, the scores of these added up, first
-    foot point, whether real.
+    foot point (2, N), whether real.
     """
 
     motion: Motion
@@ -36,7 +33,7 @@ class Roster:
     def empty() -> "Roster":
         """No tracks."""
         none, nothing = np.zeros(0, np.int64), np.zeros(0)
-        return Roster(motion.nobody(), none, nothing, nothing, none, nothing, np.zeros((0, 2)), np.zeros(0, np.bool_))
+        return Roster(motion.nobody(), none, nothing, nothing, none, nothing, np.zeros((2, 0)), np.zeros(0, np.bool_))
 
     def __len__(self) -> int:
         return len(self.number)
@@ -52,41 +49,45 @@ class Roster:
             self.unseen_s[which],
             self.hits[which],
             self.score[which],
-            self.origin[which],
+            self.origin[:, which],
             self.real[which],
         )
 
-    def predict(self, gap_s: float, noise: Noise) -> "Roster":
+    def predict(self, gap_s: float, kalman: Filter) -> "Roster":
         """The same tracks `gap_s` later, none of them seen yet."""
-        return replace(
-            self,
-            motion=motion.predict(self.motion, gap_s, noise),
-            age_s=self.age_s + gap_s,
-            unseen_s=self.unseen_s + gap_s,
+        return Roster(
+            kalman.predict(self.motion, gap_s),
+            self.number,
+            self.age_s + gap_s,
+            self.unseen_s + gap_s,
+            self.hits,
+            self.score,
+            self.origin,
+            self.real,
         )
 
-    def see(self, rows: Ints, xywh: Floats, grown: Bools, score: Floats, config: TrackerConfig) -> "Roster":
-        """With the tracks of `rows` seen at boxes (len(rows), 4), some `grown`; those seen often become real.
+    def see(
+        self, rows: Ints, xywh: Floats, grown: Bools, score: Floats, kalman: Filter, config: TrackerConfig
+    ) -> "Roster":
+        """With the tracks of `rows` seen at boxes (4, len(rows)), some `grown`; those seen often become real.
 
-        score (len(rows),): of the detections.
+        rows: each at most once. score (len(rows),): of the detections.
         """
         if not len(rows):
             return self
-        after = motion.correct(self.motion.take(rows), xywh, grown, config.noise)
-        mean, cov = self.motion.mean.copy(), self.motion.cov.copy()
-        mean[rows], cov[rows] = after.mean, after.cov
-        unseen_s, hits, real = self.unseen_s.copy(), self.hits.copy(), self.real.copy()
-        unseen_s[rows], hits[rows] = 0.0, hits[rows] + 1
-        scores = self.score.copy()
+        state = self.motion.state.copy()
+        state[:, :, rows] = kalman.correct(self.motion.take(rows), xywh, grown).state
+        unseen_s, hits, scores = self.unseen_s.copy(), self.hits.copy(), self.score.copy()
+        unseen_s[rows] = 0.0
+        hits[rows] += 1
         scores[rows] += score
         often = (hits >= config.confirm_hits) & (self.age_s >= config.confirm_s)
-        real |= (often | ((hits >= 2) & (self.age_s >= config.confirm_slow_s))) & (unseen_s == 0)
-        return replace(self, motion=Motion(mean, cov), unseen_s=unseen_s, hits=hits, score=scores, real=real)
+        often |= (hits >= 2) & (self.age_s >= config.confirm_slow_s)
+        real = self.real | (often & (unseen_s == 0))
+        return Roster(Motion(state), self.number, self.age_s, unseen_s, hits, scores, self.origin, real)
 
     def begin(self, number: Ints, first: Motion, score: Floats) -> "Roster":
         """Followed by new tracks, whose first detections have these scores."""
-        if not len(number):
-            return self
         zero = np.zeros(len(number))
         return Roster(
             self.motion.join(first),
@@ -95,24 +96,33 @@ class Roster:
             np.concatenate((self.unseen_s, zero)),
             np.concatenate((self.hits, np.ones(len(number), np.int64))),
             np.concatenate((self.score, score)),
-            np.concatenate((self.origin, first.foot)),
+            np.concatenate((self.origin, np.stack(first.foot)), axis=1),
             np.concatenate((self.real, np.zeros(len(number), np.bool_))),
         )
 
     def settled(self, least_s: float) -> Bools:
         """(N,) who has been where they began for `least_s` or longer, give or take SETTLED of their size."""
-        gone = np.hypot(*(self.motion.foot - self.origin).T) / self.motion.scale
+        x, y = self.motion.foot
+        gone = np.hypot(x - self.origin[0], y - self.origin[1]) / self.motion.scale
         return np.asarray((self.age_s >= least_s) & (gone < SETTLED))
 
     def shown(self, patience_s: float, sure_score: float) -> tuple[Track, ...]:
         """The real tracks that were seen within `patience_s`; sure of those whose scores average `sure_score`."""
         rows = np.flatnonzero(self.real & (self.unseen_s <= patience_s))
-        boxes, feet = self.motion.xyxy[rows].tolist(), self.motion.foot[rows].tolist()
-        origins = self.origin[rows].tolist()
-        seen, ages, numbers = (self.unseen_s[rows] == 0).tolist(), self.age_s[rows].tolist(), self.number[rows].tolist()
-        sure = (self.score[rows] >= sure_score * self.hits[rows]).tolist()
-        found = zip(numbers, boxes, feet, ages, seen, origins, sure, strict=True)
+        xywh = self.motion.xywh[:, rows]
+        left, top, right, bottom = motion.xywh_to_xyxy(xywh).tolist()
+        feet = zip(xywh[0].tolist(), (xywh[1] + xywh[3] / 2).tolist(), strict=True)
+        origins = zip(*self.origin[:, rows].tolist(), strict=True)
+        sure = self.score[rows] >= sure_score * self.hits[rows]
         return tuple(
-            Track(number, tuple(box), tuple(foot), age_s, visible, tuple(origin), certain)
-            for number, box, foot, age_s, visible, origin, certain in found
+            map(
+                Track,
+                self.number[rows].tolist(),
+                zip(left, top, right, bottom, strict=True),
+                feet,
+                self.age_s[rows].tolist(),
+                (self.unseen_s[rows] == 0).tolist(),
+                origins,
+                sure.tolist(),
+            )
         )

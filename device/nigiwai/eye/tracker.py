@@ -12,8 +12,8 @@ import numpy as np
 
 from nigiwai.clock import BootNs
 from nigiwai.eye import association, motion
-from nigiwai.eye.association import Ints
-from nigiwai.eye.motion import Bools, Floats
+from nigiwai.eye.motion import Bools, Filter, Floats
+from nigiwai.eye.pairing import Pairing
 from nigiwai.eye.roster import Roster
 from nigiwai.eye.tracker_config import TrackerConfig
 from nigiwai.eye.types import Detections, Track
@@ -37,12 +37,11 @@ class Tracker:
 
     def __init__(self, config: TrackerConfig = DEFAULT) -> None:
         self._config = config
+        self._kalman = Filter(config.noise)
         self._roster = Roster.empty()
         self._size: tuple[int, int] | None = None
         self._at: BootNs | None = None
         self._begun = 0
-        self._covered = np.zeros(0, np.bool_)
-        self._score = np.zeros(0)
         self._shown: tuple[Track, ...] = ()
         self.restarts = 0
         """How often everything was forgotten because the frame size changed or the clock ran backwards."""
@@ -57,17 +56,12 @@ class Tracker:
             return self._shown
         config = self._config
         xyxy, score = _people(detections, config.low_score, config.most)
-        roster = self._roster.predict(gap_s, config.noise)
-        high = score >= config.high_score
-        self._covered, self._score = association.covered_below(xyxy), score
-        roster, free = self._pair(roster, np.arange(len(roster)), xyxy, np.flatnonzero(high), config.gate, gap_s)
-        unseen = np.flatnonzero(roster.unseen_s > 0)
-        roster, free = self._pair(roster, unseen, xyxy, free, OVERLAP, gap_s)
-        # Low scores go to tracks seen a moment ago; they are too often nobody to find one that was lost for longer.
-        recent = np.flatnonzero((roster.unseen_s > 0) & (roster.unseen_s <= max(0.5, 2 * gap_s)))
-        roster, _ = self._pair(roster, recent, xyxy, np.flatnonzero(~high), config.low_gate, gap_s)
-        roster = self._forget(roster, gap_s)
-        self._roster = self._begin(roster, xyxy[free], score[free])
+        roster = self._roster.predict(gap_s, self._kalman)
+        free = score >= config.high_score
+        if len(roster) and len(score):
+            roster, free = self._pair(roster, xyxy, score, gap_s, size)
+        roster = self._forget(roster, gap_s, size)
+        self._roster = self._begin(roster, xyxy[:, free], score[free])
         self._shown = self._roster.shown(config.forget_s, config.high_score)
         return self._shown
 
@@ -84,47 +78,55 @@ class Tracker:
         return gap_s
 
     def _pair(
-        self, roster: Roster, rows: Ints, xyxy: Floats, columns: Ints, gate: float, gap_s: float
-    ) -> tuple[Roster, Ints]:
-        """The roster after its `rows` took their detections among `columns`, and the columns nobody took."""
-        if not len(rows) or not len(columns) or self._size is None:
-            return roster, columns
-        moving = roster.motion.take(rows)
-        covered = self._covered[columns]
-        limit = np.where(roster.unseen_s[rows] - gap_s > LOST_S, min(gate, self._config.lost_gate), gate)
-        found = association.fit(moving, xyxy[columns], covered, self._config.noise, self._size, gap_s, limit)
-        if gate == OVERLAP:
-            found = association.overlapping(found, moving, xyxy[columns], OVERLAP)
-        row, column = association.pair(found, self._config.alone)
-        score = self._score[columns[column]]
-        roster = roster.see(rows[row], found.xywh[row, column], found.grown[row, column], score, self._config)
-        left = np.ones(len(columns), np.bool_)
-        left[column] = False
-        return roster, columns[left]
+        self, roster: Roster, xyxy: Floats, score: Floats, gap_s: float, size: tuple[int, int]
+    ) -> tuple[Roster, Bools]:
+        """The roster after its tracks took their detections, and which detections (M,) may begin new tracks."""
+        config = self._config
+        lost = roster.unseen_s - gap_s > LOST_S
+        limit = np.where(lost, min(config.gate, config.lost_gate), config.gate)
+        low_limit = np.where(lost, min(config.low_gate, config.lost_gate), config.low_gate)
+        found = association.fit(roster.motion, xyxy, self._kalman, size, gap_s, np.maximum(limit, low_limit))
+        pairing = Pairing(found, len(roster), len(score), config.alone)
+        high = score >= config.high_score
+        pairing.pair(high[found.column] & (found.apart <= limit[found.row]))
+        pairing.pair_overlapping(high, OVERLAP)
+        # Low scores go to tracks seen a moment ago; they are too often nobody to find one that was lost for longer.
+        recent = roster.unseen_s <= max(0.5, 2 * gap_s)
+        pairing.pair(~high[found.column] & recent[found.row] & (found.apart <= low_limit[found.row]))
+        rows, which = found.row[pairing.chosen], pairing.chosen
+        seen = score[found.column[which]]
+        roster = roster.see(rows, found.xywh[:, which], found.grown[which], seen, self._kalman, config)
+        return roster, high & pairing.column_free
 
-    def _forget(self, roster: Roster, gap_s: float) -> Roster:
+    def _forget(self, roster: Roster, gap_s: float, size: tuple[int, int]) -> Roster:
         """Without those who were unseen too long, or walked out of the picture: others come in there."""
         config = self._config
+        unseen = roster.unseen_s > 0
+        if not unseen.any():
+            return roster
         patience = np.where(roster.real, config.forget_s, max(config.forget_new_s, 1.5 * gap_s))
         patience = np.where(roster.real & roster.settled(config.still_s), config.forget_still_s, patience)
-        centre = roster.motion.mean[:, :2, 0]
-        left_view = (roster.unseen_s > 0) & ((centre < 0) | (centre > np.array(self._size))).any(axis=1)
-        return roster.take((roster.unseen_s <= patience) & ~left_view)
+        x, y = roster.motion.xywh[:2]
+        in_view = (x >= 0) & (x <= size[0]) & (y >= 0) & (y <= size[1])
+        return roster.take((roster.unseen_s <= patience) & (in_view | ~unseen))
 
     def _begin(self, roster: Roster, xyxy: Floats, score: Floats) -> Roster:
         """With new tracks for the detections nobody took, as far as there is room."""
-        room = self._config.most - len(roster)
-        xywh = motion.xyxy_to_xywh(xyxy[: max(0, room)])
-        self._begun += len(xywh)
-        numbers = np.arange(self._begun - len(xywh) + 1, self._begun + 1)
-        return roster.begin(numbers, motion.begin(xywh, self._config.noise), score[: len(xywh)])
+        new = min(len(score), max(0, self._config.most - len(roster)))
+        if not new:
+            return roster
+        numbers = np.arange(self._begun + 1, self._begun + new + 1)
+        self._begun += new
+        return roster.begin(numbers, self._kalman.begin(motion.xyxy_to_xywh(xyxy[:, :new])), score[:new])
 
 
 def _people(detections: Detections, low_score: float, most: int) -> tuple[Floats, Floats]:
-    """Boxes and scores of people, doubles dropped, at most `most`; boxes without a proper size are nobody."""
-    xyxy, score = detections.xyxy.astype(np.float64), detections.score.astype(np.float64)
-    proper: Bools = np.isfinite(xyxy.sum(axis=1)) & ((xyxy[:, 2:] - xyxy[:, :2]) >= 1.0).all(axis=1)
+    """Boxes (4, M) and scores of people, doubles dropped, at most `most`; boxes without a proper size are nobody."""
+    xyxy, score = np.array(detections.xyxy.T, np.float64, order="C"), detections.score.astype(np.float64)
+    left, top, right, bottom = xyxy
+    proper = np.isfinite(left + top + right + bottom) & (right - left >= 1.0) & (bottom - top >= 1.0)
     keep = np.flatnonzero(proper & (score >= low_score) & (detections.kind == PERSON))[:most]
-    xyxy, score = xyxy[keep], score[keep]
-    single = ~association.duplicates(xyxy, score)
-    return xyxy[single], score[single]
+    if len(keep) < len(score):
+        xyxy, score = xyxy[:, keep], score[keep]
+    doubled = association.duplicates(xyxy, score)
+    return (xyxy[:, ~doubled], score[~doubled]) if doubled.any() else (xyxy, score)
