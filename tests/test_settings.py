@@ -35,7 +35,7 @@ def test_every_key_has_a_default_and_a_description() -> None:
         ({"gate": [DOOR | {"line": [[i / 20, 0.5] for i in range(17)]}]}, ["gate.0.line", "at most 16"]),
         ({"gate": [DOOR, DOOR]}, ["gate", "two gates are named 'door'", "its own name"]),
         ({"gate": [DOOR | {"name": f"d{i}"} for i in range(9)]}, ["gate", "at most 8"]),
-        ({"gate": [DOOR | {"name": "Tür 1"}]}, ["gate.0.name = 'Tür 1'", "pattern"]),
+        ({"gate": [DOOR | {"name": "Tür 1"}]}, ["gate.0.name = 'Tür 1'", "a-z, 0-9"]),
         ({"gate": [{"name": "door"}]}, ["gate.0.line: is missing", "gate.0.inside: is missing", "inner side"]),
         ({"gatee": []}, ["gatee: unknown key; did you mean 'gate'?"]),
         ({"mqtt": {"hosst": "x"}}, ["mqtt.hosst: unknown key; did you mean 'host'?"]),
@@ -58,6 +58,13 @@ def test_a_mistake_is_told_with_key_value_and_remedy(table: dict[str, Any], told
 def test_all_mistakes_are_told_together() -> None:
     message = refused({"mqtt": {"port": 0, "keepalive": 3}, "gate": [DOOR | {"inside": [2, 0]}]})
     assert len(message.splitlines()) == 3
+
+
+def test_a_mistake_hides_no_other_and_brings_none_along() -> None:
+    message = refused({"gate": [DOOR | {"line": [[0.0, 1.75], [1.0, 0.75]]}, DOOR]})
+    assert "two gates are named 'door'" in message
+    assert "gate.0.line.0.1 = 1.75" in message
+    assert len(message.splitlines()) == 2
 
 
 @pytest.mark.parametrize(

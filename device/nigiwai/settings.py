@@ -9,6 +9,7 @@ import difflib
 import hashlib
 import ipaddress
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 from zoneinfo import ZoneInfo
@@ -316,17 +317,15 @@ class Settings(Section):
     @field_validator("gate")
     @classmethod
     def _gate_names_differ(cls, gates: tuple[Gate, ...]) -> tuple[Gate, ...]:
-        names = [g.name for g in gates]
-        if twice := sorted({n for n in names if names.count(n) > 1}):
-            raise ValueError(f"two gates are named {twice[0]!r}; give each its own name")
+        if mistake := _same_name("gate", [g.name for g in gates]):
+            raise ValueError(mistake)
         return gates
 
     @field_validator("zone")
     @classmethod
     def _zone_names_differ(cls, zones: tuple[Zone, ...]) -> tuple[Zone, ...]:
-        names = [z.name for z in zones]
-        if twice := sorted({n for n in names if names.count(n) > 1}):
-            raise ValueError(f"two zones are named {twice[0]!r}; give each its own name")
+        if mistake := _same_name("zone", [z.name for z in zones]):
+            raise ValueError(mistake)
         return zones
 
     @property
@@ -356,7 +355,37 @@ def parse(table: dict[str, Any], where: str = "settings") -> Settings:
     try:
         return Settings.model_validate(table)
     except ValidationError as e:
-        raise SettingsError("\n".join(f"{where}: {_explain(err)}" for err in e.errors())) from None
+        mistakes = [_explain(error) for error in _causes(e.errors())]
+        mistakes += [m for m in _unchecked_names(table) if m not in mistakes]
+        raise SettingsError("\n".join(f"{where}: {mistake}" for mistake in mistakes)) from None
+
+
+def _causes(errors: Sequence[Any]) -> list[Any]:
+    """The mistakes without those that only follow: a line is not "too short" because one of its points is wrong."""
+    paths = [error["loc"] for error in errors]
+
+    def follows(error: Any) -> bool:
+        loc = error["loc"]
+        return error["type"] == "too_short" and any(len(p) > len(loc) and p[: len(loc)] == loc for p in paths)
+
+    return [error for error in errors if not follows(error)]
+
+
+def _same_name(kind: str, names: Sequence[str]) -> str | None:
+    """What is wrong where two of a kind have one name, else None."""
+    twice = sorted({n for n in names if names.count(n) > 1})
+    return f"two {kind}s are named {twice[0]!r}; give each its own name" if twice else None
+
+
+def _unchecked_names(table: dict[str, Any]) -> list[str]:
+    """Names given twice among gates or zones that were not compared because one of them has another mistake."""
+    mistakes = []
+    for kind in ("gate", "zone"):
+        rows = table.get(kind)
+        names = [r.get("name") for r in rows if isinstance(r, dict)] if isinstance(rows, list) else []
+        if mistake := _same_name(kind, [n for n in names if isinstance(n, str)]):
+            mistakes.append(f"{kind}: {mistake}")
+    return mistakes
 
 
 def _explain(error: Any) -> str:
@@ -373,6 +402,12 @@ def _explain(error: Any) -> str:
         return f"{key}: is missing; {_describe(loc)}"
     if error["type"] == "value_error":
         return f"{key}: {message}"
+    if error["type"] == "string_pattern_mismatch":
+        return f"{key} = {error['input']!r}: is not written as it must be. {_describe(loc)}"
+    if error["type"] in ("too_short", "too_long"):
+        least, most = error["ctx"].get("min_length"), error["ctx"].get("max_length")
+        allowed = f"at least {least}" if error["type"] == "too_short" else f"at most {most}"
+        return f"{key}: has {error['ctx']['actual_length']} entries; {allowed} are allowed"
     return f"{key} = {error['input']!r}: {message[0].lower()}{message[1:]}"
 
 
