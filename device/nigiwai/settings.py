@@ -226,9 +226,19 @@ class Notice(Section):
     operator: Line = Field("", description="Who operates the camera and answers for it.")
     contact: Line = Field("", description="Where visitors can ask: a section, a telephone number.")
     purpose: Line = Field("来場者数の把握と、安全で快適な運営のため", description="What the numbers are for.")
+    purpose_en: Line = Field("", description="The purpose in English, where `purpose` was changed.")
+    purpose_zh: Line = Field("", description="The purpose in Chinese, where `purpose` was changed.")
+    purpose_ko: Line = Field("", description="The purpose in Korean, where `purpose` was changed.")
     period: Line = Field("", description='When the camera counts, such as "2026年5月3日 9:00〜17:00".')
+    since: Annotated[str, Field(pattern=r"^(20[0-9]{2}-[01][0-9]-[0-3][0-9])?$")] = Field(
+        "",
+        description="The day on which the notice was put up, such as 2026-05-01, where it is not recorded on the page;"
+        " children and groups are estimated only once one of the two is recorded.",
+    )
     statement_url: Annotated[str, Field(max_length=200, pattern=r"^(https?://[^\s<>\"]+)?$")] = Field(
-        "", description="Where the privacy statement can be read; the poster's QR code leads there."
+        "",
+        description="Where the privacy statement can be read; the poster's QR code leads there. Without it the code"
+        " holds the statement itself.",
     )
     font_file: Path = Field(
         Path("/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc"),

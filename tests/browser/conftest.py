@@ -125,12 +125,12 @@ class StaffedEye:
         with self._lock:
             self.orders.see([Crossing("door", Direction(direction), now)], (), SIZE, now)
 
-    def walk(self, x: float, y: float) -> None:
+    def walk(self, x: float, y: float, number: int = 1) -> None:
         """Somebody stands there: foot in parts of the picture."""
         w, h = SIZE
         box = ((x - 0.04) * w, (y - 0.4) * h, (x + 0.04) * w, y * h)
         with self._lock:
-            self.tracks = (Track(1, box, (x * w, y * h), 1.0, True),)
+            self.tracks = (Track(number, box, (x * w, y * h), 1.0, True),)
 
     def close(self) -> None:
         self._stop.set()
@@ -248,9 +248,7 @@ def open_page(chromium: Any) -> Iterator[OpenPage]:
         page = context.new_page()
         page.set_default_timeout(20_000)
         page.on("pageerror", lambda e: errors.append(str(e)))
-        page.on(
-            "console", lambda m: errors.append(m.text) if m.type == "error" and "status of 4" not in m.text else None
-        )
+        page.on("console", lambda m: errors.append(m.text) if m.type == "error" and not expected(m.text) else None)
         page.goto(url)
         return page
 
@@ -258,6 +256,11 @@ def open_page(chromium: Any) -> Iterator[OpenPage]:
     for context in contexts:
         context.close()
     assert not errors, errors
+
+
+def expected(error: str) -> bool:
+    """A refusal, and a network that the test itself took away."""
+    return "status of 4" in error or "ERR_INTERNET_DISCONNECTED" in error
 
 
 def sign_in(page: Any, pin: str = PIN) -> None:

@@ -83,7 +83,9 @@ def test_nothing_hangs_over_the_side_and_fingers_fit(
         page.click(f'[data-tab="{name}"]')
         page.wait_for_selector(f"#tab-{name}:not([hidden])")
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
-        assert page.evaluate(f"document.getElementById('tab-{name}').clientWidth >= Math.min(600, innerWidth - 40)"), name
+        assert page.evaluate(f"document.getElementById('tab-{name}').clientWidth >= Math.min(600, innerWidth - 40)"), (
+            name
+        )
         assert page.evaluate("[...document.querySelectorAll('.tabs')].every(t => t.scrollWidth <= t.clientWidth)"), name
         small = page.evaluate(
             "[...document.querySelectorAll('button, input:not([type=checkbox]), select, .button, nav a')]"

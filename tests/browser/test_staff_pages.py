@@ -185,7 +185,7 @@ def test_a_gate_is_dragged_tried_undone_and_saved(device: Device, staff: Any) ->
     assert device.eye.orders.gates[0].line == before
     drag()
     staff.click("#gate-save")
-    staff.wait_for_selector('#done-text:text-is("The gates are saved and in use.")')
+    staff.wait_for_selector('#done-text:text-is("Saved and in use.")')
     wait_for(lambda: device.eye.orders.gates[0].line != before, "eye to take the gate")
     (x, y), _ = device.eye.orders.gates[0].line
     assert x > before[0][0]
@@ -199,7 +199,7 @@ def test_a_gate_moves_by_keyboard_and_stays_in_view(device: Device, staff: Any) 
     for _ in range(30):
         staff.keyboard.press("ArrowRight")
     assert staff.evaluate("document.activeElement.dataset.handle") == "0:1", "the focus stays on the handle"
-    assert float(staff.get_attribute('[data-handle="0:1"]', "cx")) == 32.0, "at the edge, not beyond"
+    assert float(staff.get_attribute('[data-handle="0:1"] .handle', "cx")) == 32.0, "at the edge, not beyond"
 
 
 def test_somebody_else_drew_first(device: Device, staff: Any, open_page: OpenPage) -> None:
@@ -212,7 +212,7 @@ def test_somebody_else_drew_first(device: Device, staff: Any, open_page: OpenPag
         page.focus('[data-handle="0:-1"]')
         page.keyboard.press("ArrowUp" if page is staff else "ArrowLeft")
     staff.click("#gate-save")
-    staff.wait_for_selector('#done-text:text-is("The gates are saved and in use.")')
+    staff.wait_for_selector('#done-text:text-is("Saved and in use.")')
     other.click("#gate-save")
     other.wait_for_selector("#problem:not([hidden])")
     assert "ほかの人" in other.inner_text("#problem-text")
@@ -259,3 +259,75 @@ def test_https_with_the_devices_own_certificate(make_device: MakeDevice, certifi
     page = open_page(f"{device.url}/staff?lang=ja")
     sign_in(page, PIN)
     assert all(c["secure"] for c in page.context.cookies())
+
+
+def test_a_zone_is_added_named_and_saved_and_a_gate_is_tried(device: Device, staff: Any) -> None:
+    tab(staff, "aim")
+    staff.wait_for_selector('[data-handle="0:0"]')
+    staff.click("#zone-add")
+    assert staff.locator("#floor .zone").count() == 1
+    staff.fill("#zone-name-0", "queue")
+    staff.press("#zone-name-0", "Enter")
+    staff.click("#aim-on")
+    staff.click("#gate-try")
+    stop = threading.Event()
+    walker = threading.Thread(target=_cross, args=(device, stop), daemon=True)
+    walker.start()
+    try:
+        staff.wait_for_selector("#trial-list li:has-text('queue: 1')")
+        staff.wait_for_selector("#trial-list li:not(:has-text('in 0')):has-text('in ')", timeout=40_000)
+    finally:
+        stop.set()
+        walker.join()
+    before = device.eye.orders.gates
+    staff.click("#trial-end")
+    staff.wait_for_selector("#trial", state="hidden")
+    assert (device.eye.orders.gates, device.eye.orders.zones) == (before, ()), "a trial changes nothing"
+    staff.click("#gate-save")
+    staff.wait_for_selector('#done-text:text-is("Saved and in use.")')
+    wait_for(lambda: [z.name for z in device.eye.orders.zones] == ["queue"], "eye to take the zone")
+    staff.click("#aim-off")
+
+
+def _cross(device: Device, stop: threading.Event) -> None:
+    """Again and again somebody walks in, through the gate and the zone behind it."""
+    step = 0
+    while not stop.wait(0.1):
+        step += 1
+        device.eye.walk(0.5, 0.1 + 0.88 * (step % 30) / 29, number=1 + step // 30)
+
+
+def test_taps_outlive_a_reload_and_a_lost_network(device: Device, staff: Any) -> None:
+    tab(staff, "check")
+    staff.click("#start-check button")
+    staff.wait_for_selector("#check-running:not([hidden])")
+    for _ in range(3):
+        staff.click("#tap-in")
+        staff.wait_for_timeout(130)
+    staff.wait_for_selector('#check-rows tr:first-child td:nth-child(2):text-is("3")')
+    staff.context.set_offline(True)
+    for _ in range(2):
+        staff.click("#tap-in")
+        staff.wait_for_timeout(130)
+    staff.wait_for_selector("#tapped:has-text('wait for the network')")
+    staff.context.set_offline(False)
+    staff.wait_for_selector('#check-rows tr:first-child td:nth-child(2):text-is("5")')
+    assert staff.is_hidden("#problem"), "that it was away is not said for ever"
+    staff.reload()
+    staff.wait_for_selector('#tapped:text-is("5 passages tapped")')
+    staff.click("#tap-in")
+    staff.wait_for_selector('#check-rows tr:first-child td:nth-child(2):text-is("6")')
+    staff.click("#take-back")
+    staff.click("#take-back")  # one from before the reload
+    staff.wait_for_selector('#check-rows tr:first-child td:nth-child(2):text-is("4")')
+    staff.click("#end-check")
+    staff.wait_for_selector("#check-start:not([hidden])", timeout=30_000)
+
+
+def test_the_day_of_the_notice_is_recorded_and_shown(device: Device, staff: Any) -> None:
+    tab(staff, "notice")
+    staff.wait_for_selector("#notice-standing-text:has-text('not recorded yet')")
+    staff.fill("#since", "2026-04-01")
+    staff.click("#notice-up button")
+    staff.wait_for_selector("#notice-standing-text:has-text('hangs since 2026-04-01')")
+    assert device.eye.orders.notice_hung

@@ -2,7 +2,17 @@
 """Eye judges what link asks: link may be hostile."""
 
 from nigiwai.clock import BootNs
-from nigiwai.door.field import CheckOff, CheckOn, CheckResult, GateShape, GatesTaken, SetGates, Tap
+from nigiwai.door.field import (
+    CheckOff,
+    CheckOn,
+    CheckResult,
+    GateShape,
+    GatesTaken,
+    NoticeHung,
+    SetGates,
+    Tap,
+    ZoneShape,
+)
 from nigiwai.eye.orders import CHANGES_AN_HOUR, Orders
 from nigiwai.eye.types import Crossing, Direction
 from nigiwai.settings import Gate
@@ -68,3 +78,29 @@ def test_a_check_of_no_gate_is_not_begun() -> None:
     orders = Orders((GATE,), 256)
     orders.take(CheckOn(check=1, gate="window", minutes=10), BootNs(0))
     assert orders.due(BootNs(5 * S)) == []
+
+
+def zoned(version: int, *corners: tuple[int, int]) -> SetGates:
+    return moved(version, y=600).model_copy(update={"zones": (ZoneShape(name="queue", corners=corners),)})
+
+
+def test_zones_are_taken_with_the_gates() -> None:
+    orders = Orders((GATE,), 256)
+    orders.take(zoned(1, (100, 600), (400, 600), (400, 900)), BootNs(0))
+    assert orders.due(BootNs(0)) == [GatesTaken(version=1, outcome="taken")]
+    assert orders.changed
+    assert [(z.name, z.corners[0]) for z in orders.zones] == [("queue", (0.1, 0.6))]
+
+
+def test_a_zone_whose_sides_cross_is_refused_with_everything_beside_it() -> None:
+    orders = Orders((GATE,), 256)
+    orders.take(zoned(1, (100, 100), (900, 900), (900, 100), (100, 900)), BootNs(0))
+    assert orders.due(BootNs(0)) == [GatesTaken(version=1, outcome="refused")]
+    assert (orders.gates, orders.zones, orders.changed) == ((GATE,), (), False)
+
+
+def test_nobody_is_estimated_before_the_notice_hangs() -> None:
+    orders = Orders((GATE,), 256)
+    assert not orders.notice_hung
+    orders.take(NoticeHung(), BootNs(0))
+    assert orders.notice_hung

@@ -93,3 +93,22 @@ def test_the_stopwatch_keeps_a_bounded_number_of_laps() -> None:
     for _ in range(100):
         watch.mark("infer")
     assert len(watch.times_ms["infer"]) == 10
+
+
+class Idle:
+    """A lookout that needs no frame."""
+
+    flags = ()
+
+    def needs_detector(self, frame: Frame, tracks: object) -> bool:
+        return False
+
+
+def test_while_somebody_aims_every_frame_is_looked_at() -> None:
+    pipeline = Pipeline(Detector(), Tracker(), Gates, lookout=Idle())
+    pipeline.update(frame(1, 1))
+    pipeline.every_frame = True
+    pipeline.update(frame(1, 2))
+    pipeline.every_frame = False
+    pipeline.update(frame(1, 3))
+    assert pipeline.inferred == 1

@@ -3,10 +3,14 @@
 
 import asyncio
 import contextlib
+import csv
+import io
 import json
+import math
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +18,8 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from nigiwai.door.field import Order
+from nigiwai.door.codec import encode
+from nigiwai.door.field import Order, SetGates, Tap, Tried, Untap
 from nigiwai.link.clerk import Clerk, World
 from nigiwai.link.clock import Reading
 from nigiwai.link.ledger import Ledger, Rules
@@ -28,6 +33,7 @@ from nigiwai.link.zone import load_zone
 from nigiwai.settings import Page, Settings, parse
 
 PIN = "314159"
+VIEW = {"height_m": 2.6, "tilt_deg": 30.0, "fov_deg": 66.0}
 NOW = 1_790_000_000_000_000_000
 GATE = {"name": "door", "line": [[0.1, 0.6], [0.9, 0.6]], "inside": [0.5, 0.9]}
 
@@ -57,6 +63,7 @@ class Bench:
         self.csrf = ""
 
     def _tell(self, order: Order) -> bool:
+        encode(order)  # as the door does, which takes no record that is too long
         if self.eye_there:
             self.told.append(order)
         return self.eye_there
@@ -294,6 +301,107 @@ def test_drawn_gates_outlive_a_restart_and_reach_the_next_eye(bench: Bench) -> N
     assert [o.kind for o in bench.told] == ["set_gates"]
 
 
+ZONE = {"name": "queue", "corners": [[0.1, 0.6], [0.4, 0.6], [0.4, 0.9]]}
+
+
+def test_zones_are_drawn_and_outlive_a_restart(bench: Bench) -> None:
+    bench.sign_in()
+    answer = bench.do(what="save_gates", version=0, gates=[GATE], zones=[ZONE])
+    assert [z["name"] for z in answer.json()["zones"]] == ["queue"]
+    (order,) = bench.told
+    assert isinstance(order, SetGates)
+    assert order.zones[0].corners == ((100, 600), (400, 600), (400, 900))
+    assert bench.clerk.aiming.in_force.sha256 != bench.settings.sha256, "the digest is of what is in force"
+    again = Clerk(bench.settings, bench.ledger, Desk(), load_zone("Asia/Tokyo"), bench.clerk._world)
+    assert again.aiming.zone_names == ("queue",)
+    bench.do(what="save_gates", version=1, gates=[GATE])
+    assert bench.clerk.aiming.zone_names == ("queue",), "a save without zones leaves them"
+    bench.do(what="save_gates", version=2, gates=[GATE], zones=[])
+    assert bench.clerk.aiming.zone_names == ()
+
+
+@pytest.mark.parametrize(
+    ("zones", "error"),
+    [
+        ([{**ZONE, "corners": [[0.1, 0.1], [0.9, 0.9], [0.9, 0.1], [0.1, 0.9]]}], "bad_zone"),
+        ([ZONE, ZONE], "bad_zone"),
+        ([{"name": f"z{n}", "corners": [[0.111 + c / 90, 0.222 + (c % 2) / 9] for c in range(16)]} for n in range(8)],
+         "bad_zone"),
+    ],
+)  # fmt: skip
+def test_zones_that_are_none_are_refused(bench: Bench, zones: list[dict[str, Any]], error: str) -> None:
+    bench.sign_in()
+    assert bench.do(what="save_gates", version=0, gates=[GATE], zones=zones).json()["error"] == error
+    assert bench.told == []
+
+
+def test_what_does_not_go_through_the_door_in_one_piece_is_refused(bench: Bench) -> None:
+    bench.sign_in()
+    line = [[0.1 + n / 20, 0.6 + n / 1000] for n in range(16)]
+    gates = [{"name": f"a-gate-with-a-long-name-{n}", "line": line, "inside": [0.5, 0.9]} for n in range(8)]
+    around = [[0.5 + 0.3 * math.cos(n / 2.6), 0.5 + 0.3 * math.sin(n / 2.6)] for n in range(16)]
+    zones = [{"name": f"zone-{n}", "corners": around} for n in range(8)]
+    assert bench.do(what="save_gates", version=0, gates=gates, zones=zones).json()["error"] == "too_many_points"
+    assert bench.clerk.aiming.version == 0
+
+
+def test_a_trial_is_told_to_eye_and_changes_nothing(bench: Bench) -> None:
+    bench.sign_in()
+    assert bench.do(what="try_gates", gates=[GATE]).json()["error"] == "not_aiming"
+    bench.do(what="aim_on")
+    assert bench.do(what="try_gates", gates=[{**GATE, "inside": [0.5, 0.6]}]).json()["error"] == "bad_gate"
+    assert bench.do(what="try_gates", gates=[{**GATE, "name": "higher"}]).json()["tried"] is None
+    bench.clerk.take(Tried(passed=((3, 1),)), NOW)
+    standing = bench.ask("GET", "/api/staff/aim").json()
+    assert standing["tried"] == {"higher": [3, 1]}
+    assert (standing["version"], standing["gates"][0]["name"]) == (0, "door")
+    assert [o.kind for o in bench.told] == ["aim_on", "try_gates"]
+
+
+def test_nobody_is_estimated_before_the_day_of_the_notice_is_recorded(bench: Bench) -> None:
+    def told() -> list[str]:
+        bench.clerk.serve(NOW)
+        return [o.kind for o in bench.told]
+
+    bench.sign_in()
+    bench.clerk.eye_came()
+    assert told() == []
+    assert bench.ask("GET", "/api/staff/notice").json() == {"since": "", "estimates": "off"}
+    assert bench.do(what="notice_up", since="2099-01-01").json() == {"error": "future"}
+    assert told() == []
+    bench.do(what="notice_up", since="2026-04-01")
+    assert told() == ["notice_hung"]
+    assert bench.ask("GET", "/api/staff/notice").json()["since"] == "2026-04-01"
+    bench.clerk.eye_came()
+    assert told() == ["notice_hung"] * 2, "each eye is told, once"
+    again = Clerk(bench.settings, bench.ledger, Desk(), load_zone("Asia/Tokyo"), bench.clerk._world)
+    bench.told.clear()
+    again.serve(NOW)
+    assert [o.kind for o in bench.told] == ["notice_hung"], "after a restart as well"
+
+
+@pytest.mark.parametrize(("since", "told"), [("", []), ("2026-04-01", ["notice_hung"]), ("2099-01-01", [])])
+def test_the_day_may_stand_in_the_settings(bench: Bench, since: str, told: list[str]) -> None:
+    settings = parse({"gate": [GATE], "notice": {"since": since}, "view": VIEW})
+    clerk = Clerk(settings, bench.ledger, Desk(), load_zone("Asia/Tokyo"), bench.clerk._world)
+    clerk.serve(NOW)
+    assert [o.kind for o in bench.told] == told
+    assert clerk._estimates(NOW) == ("on" if told else "waiting")
+
+
+def test_two_phones_and_one_loaded_anew_tap_for_one_check(bench: Bench) -> None:
+    bench.sign_in()
+    bench.do(what="start_check", gate="door", minutes=10)
+    for sheet in (11, 22):
+        for tap in (1, 2, 2):  # the last one again: its answer was lost on the way
+            bench.do(what="tap", sheet=sheet, tap=tap, direction="in", age_ms=0)
+    bench.do(what="take_back", sheet=22, tap=1)
+    bench.do(what="take_back", sheet=22, tap=9)
+    taps = [o.tap for o in bench.told if isinstance(o, Tap)]
+    assert taps == [1, 2, 2, 3, 4, 4]
+    assert [o.tap for o in bench.told if isinstance(o, Untap)] == [3]
+
+
 def test_ten_megabytes_are_refused_unread(bench: Bench) -> None:
     bench.sign_in()
     answer = bench.ask("POST", "/api/staff/do", content=b"x" * 10_000_000, headers={"x-nigiwai-csrf": bench.csrf})
@@ -359,9 +467,14 @@ def test_the_days_csv_opens_in_a_spreadsheet(bench: Bench) -> None:
     assert answer.content.startswith(b"\xef\xbb\xbf")
     assert "attachment" in answer.headers["content-disposition"]
     text = answer.content.decode("utf-8-sig")
+    assert text.count("\n") == text.count("\r\n"), "lines end as RFC 4180 says"
+    rows = list(csv.reader(io.StringIO(text, newline="")))
+    cells = {row[0].partition(" / ")[0]: row[1] for row in rows if len(row) == 2}
+    assert (int(cells["入場"]), int(cells["退場"])) == (0, 0)
+    assert datetime.strptime(cells["出力"], "%Y-%m-%d %H:%M").date().isoformat() == cells["日付"]
     assert "来場者数" in text
     assert ",=HYPERLINK" not in text, "no formula"
-    assert "door: in 3, out 2" in text
+    assert "door: 入場 in 3 / 退場 out 2" in text
 
 
 def test_staffs_own_passages_are_shown_and_subtracted_from_nothing(bench: Bench) -> None:
@@ -396,3 +509,9 @@ def test_the_notice_kit_is_the_staffs_and_needs_a_name(bench: Bench) -> None:
     assert bench.ask("GET", "/api/staff/poster-a4.pdf").json() == {"error": "no_notice"}, "no operator is set"
     assert bench.ask("GET", "/api/staff/poster-b5.pdf").status_code == 404
     assert "評価書" in bench.ask("GET", "/api/staff/assessment.txt").content.decode("utf-8-sig")
+
+
+def test_every_read_of_the_days_result_is_audited(bench: Bench) -> None:
+    bench.sign_in()
+    bench.ask("GET", "/api/staff/day.csv")
+    assert [c for c, _, _ in bench.audit()] == ["sign_in", "read_day"]

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What passes the door while staff work at the device: checking its accuracy, aiming it, moving its gates.
 
-    to eye     CheckOn, Tap, Untap, CheckOff    AimOn, AimOff     SetGates
-    from eye   CheckResult                      Scene, Coverage, Advice     GatesTaken
+    to eye     CheckOn, Tap, Untap, CheckOff    AimOn, AimOff, TryGates           SetGates      NoticeHung
+    from eye   CheckResult                      Scene, Coverage, Advice, Tried    GatesTaken
 
 Taps are matched with crossings inside eye; link learns sums. A Scene holds boxes on a coarse grid, without numbers that
 would join one to the next; eye sends it for ten minutes after AimOn and thirty a day, whatever link asks.
@@ -28,6 +28,7 @@ TapNumber = Annotated[int, Field(ge=1, le=MOST_TAPS)]
 Permille = Annotated[int, Field(ge=0, le=1_000)]
 Column = Annotated[int, Field(ge=0, le=COLUMNS)]
 Row = Annotated[int, Field(ge=0, le=ROWS)]
+Few = Annotated[int, Field(ge=0, le=999)]
 
 
 class CheckOn(Record):
@@ -161,12 +162,40 @@ class GateShape(Record):
     inside: tuple[Permille, Permille]
 
 
+class ZoneShape(Record):
+    """A zone in thousandths of the picture."""
+
+    name: Name
+    corners: Annotated[tuple[tuple[Permille, Permille], ...], Field(min_length=3, max_length=16)]
+
+
 class SetGates(Record):
-    """These gates from here on."""
+    """These gates and zones from here on."""
 
     kind: Literal["set_gates"] = "set_gates"
     version: Annotated[int, Field(ge=0, le=2**31)]
     gates: Annotated[tuple[GateShape, ...], Field(min_length=1, max_length=MAX_GATES)]
+    zones: Annotated[tuple[ZoneShape, ...], Field(max_length=MAX_GATES)] = ()
+
+
+class TryGates(Record):
+    """While somebody aims: also count at these, apart from the count; none ends it."""
+
+    kind: Literal["try_gates"] = "try_gates"
+    gates: Annotated[tuple[GateShape, ...], Field(max_length=MAX_GATES)]
+
+
+class Tried(Record):
+    """In and out at the gates on trial since they were put there, in their order; a trial is short."""
+
+    kind: Literal["tried"] = "tried"
+    passed: Annotated[tuple[tuple[Few, Few], ...], Field(max_length=MAX_GATES)]
+
+
+class NoticeHung(Record):
+    """The day on which the notice was put up is recorded: who came may be estimated from here on."""
+
+    kind: Literal["notice_hung"] = "notice_hung"
 
 
 class GatesTaken(Record):
@@ -177,10 +206,10 @@ class GatesTaken(Record):
     outcome: Literal["taken", "refused", "too_often"]
 
 
-Reported = CheckResult | Scene | Coverage | Advice | GatesTaken
+Reported = CheckResult | Scene | Coverage | Advice | Tried | GatesTaken
 """What comes from eye."""
 
-Order = CheckOn | Tap | Untap | CheckOff | AimOn | AimOff | SetGates
+Order = CheckOn | Tap | Untap | CheckOff | AimOn | AimOff | TryGates | SetGates | NoticeHung
 """What goes to eye."""
 
 RATES: dict[str, tuple[float, float]] = {
@@ -188,6 +217,7 @@ RATES: dict[str, tuple[float, float]] = {
     "scene": (2, 2.0),
     "coverage": (2, 0.2),
     "advice": (2, 0.2),
+    "tried": (2, 0.5),
     "gates_taken": (4, 1 / 60),
 }
 """Per kind from eye: burst, and records a second in the long run."""

@@ -15,17 +15,22 @@ from nigiwai.door.field import (
     AimOn,
     CheckOff,
     CheckOn,
+    GateShape,
     GatesTaken,
+    NoticeHung,
     Order,
     Reported,
     SetGates,
     Tap,
+    TryGates,
     Untap,
+    ZoneShape,
 )
 from nigiwai.eye.aim import Aim
 from nigiwai.eye.check import Check
+from nigiwai.eye.trial import Trial
 from nigiwai.eye.types import Crossing, Track
-from nigiwai.settings import Gate
+from nigiwai.settings import Gate, Zone
 
 CHANGES_AN_HOUR = 20
 HOUR_NS = 3_600_000_000_000
@@ -35,12 +40,17 @@ _START = BootNs(0)
 
 @dataclass
 class Orders:
-    """The staff's side of eye. `gates` are those in force; `changed` is set where they are others than before."""
+    """The staff's side of eye. `gates` and `zones` are those in force; `changed` is set where they are others than
+    before. `notice_hung`: link has said that the notice hangs.
+    """
 
     gates: tuple[Gate, ...]
     detector_px: int
+    zones: tuple[Zone, ...] = ()
     changed: bool = False
+    notice_hung: bool = False
     _aim: Aim = field(default_factory=Aim)
+    _trial: Trial | None = None
     _check: Check | None = None
     _result_at: BootNs = _START
     _changes: list[BootNs] = field(default_factory=list)
@@ -58,8 +68,20 @@ class Orders:
                 self._aim.start(now)
             case AimOff():
                 self._aim.stop(now)
+            case TryGates():
+                self._try_gates(order, now)
             case SetGates():
                 self._set_gates(order, now)
+            case NoticeHung():
+                self.notice_hung = True
+
+    def aiming(self, now: BootNs) -> bool:
+        """Whether somebody aims: then every frame is looked at, wherever people walk."""
+        return self._aim.is_on(now)
+
+    def _try_gates(self, order: TryGates, now: BootNs) -> None:
+        gates = _gates_of(order.gates)
+        self._trial = Trial(gates, now) if gates and self._aim.is_on(now) else None
 
     def _go_on_checking(self, order: Tap | Untap | CheckOff, now: BootNs) -> None:
         check = self._check
@@ -75,28 +97,43 @@ class Orders:
 
     def _set_gates(self, order: SetGates, now: BootNs) -> None:
         self._changes = [t for t in self._changes if now - t < HOUR_NS]
-        gates = _gates_of(order)
-        if gates is None:
+        gates, zones = _gates_of(order.gates), _zones_of(order.zones)
+        if gates is None or zones is None:
             outcome = "refused"
+        elif (gates, zones) == (self.gates, self.zones):
+            outcome = "taken"
         elif len(self._changes) >= CHANGES_AN_HOUR:
             outcome = "too_often"
         else:
             outcome = "taken"
-            if gates != self.gates:
-                self.gates, self.changed = gates, True
-                self._changes.append(now)
+            self.gates, self.zones, self.changed = gates, zones, True
+            self._changes.append(now)
         self._answers.append(GatesTaken.model_validate({"version": order.version, "outcome": outcome}))
 
-    def see(self, crossings: Sequence[Crossing], tracks: Sequence[Track], size: tuple[int, int], at: BootNs) -> None:
-        """Takes one frame's results."""
+    def see(
+        self,
+        crossings: Sequence[Crossing],
+        tracks: Sequence[Track],
+        size: tuple[int, int],
+        at: BootNs,
+        *,
+        looked: bool = True,
+    ) -> None:
+        """Takes one frame's results; `looked`: the detector saw it."""
         if self._check is not None:
             self._check.cross(crossings)
         self._aim.see(tracks, size, at)
+        if self._trial is not None and looked:
+            self._trial.see(tracks, size, at)
 
     def due(self, now: BootNs) -> list[Reported]:
         """What is to be told to link now."""
         due, self._answers = self._answers, []
         due += self._aim.due(self.gates, self.detector_px, now)
+        if not self._aim.is_on(now):
+            self._trial = None
+        elif self._trial is not None and (tried := self._trial.due(now)) is not None:
+            due.append(tried)
         check = self._check
         if check is not None and (now >= self._result_at or check.is_final(now)):
             result = check.result(now)
@@ -107,17 +144,26 @@ class Orders:
         return due
 
 
-def _gates_of(order: SetGates) -> tuple[Gate, ...] | None:
+Points = tuple[tuple[float, float], ...]
+
+
+def _gates_of(shapes: Sequence[GateShape]) -> tuple[Gate, ...] | None:
     """The gates as the settings would take them; None where they would not."""
     try:
-        gates = tuple(
-            Gate(
-                name=g.name,
-                line=tuple((x / 1_000, y / 1_000) for x, y in g.line),
-                inside=(g.inside[0] / 1_000, g.inside[1] / 1_000),
-            )
-            for g in order.gates
-        )
+        gates = tuple(Gate(name=g.name, line=_shares(g.line), inside=_shares((g.inside,))[0]) for g in shapes)
     except ValidationError:
         return None
     return gates if len({g.name for g in gates}) == len(gates) else None
+
+
+def _zones_of(shapes: Sequence[ZoneShape]) -> tuple[Zone, ...] | None:
+    """The zones as the settings would take them; None where they would not."""
+    try:
+        zones = tuple(Zone(name=z.name, corners=_shares(z.corners)) for z in shapes)
+    except ValidationError:
+        return None
+    return zones if len({z.name for z in zones}) == len(zones) else None
+
+
+def _shares(points: Sequence[tuple[int, int]]) -> Points:
+    return tuple((x / 1_000, y / 1_000) for x, y in points)

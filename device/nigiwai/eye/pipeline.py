@@ -68,6 +68,9 @@ class Pipeline:
         self._lookout = lookout
         self._tracks: tuple[Track, ...] = ()
         self.inferred = 0
+        self.every_frame = False
+        """Whether the detector sees every frame, whatever the lookout says: while somebody aims."""
+
         self.passers: tuple[int, ...] = ()
         """The tracks of the last frame's crossings, in their order; for sums of traits, and never out of eye."""
 
@@ -91,7 +94,8 @@ class Pipeline:
         A frame that the lookout passes over changes nothing: tracker and gates reckon with time, not with frames.
         """
         self.passers = ()
-        if self._lookout and not self._lookout.needs_detector(frame, self._tracks):
+        needed = self._lookout is None or self._lookout.needs_detector(frame, self._tracks)
+        if not (needed or self.every_frame):
             return ()
         size = (frame.width, frame.height)
         gates = self._gates_for(size)

@@ -54,7 +54,7 @@ def run(settings: Settings, stop: threading.Event) -> Sums:
     with _opened(settings) as camera:
         caller = Caller(settings.door.socket, _hello(settings, detector, camera.kind))
         log.info("nigiwai %s, model %s, settings %s", __version__, detector.entry.sha256[:12], settings.sha256[:12])
-        eye = Eye(settings, camera, pipeline, caller, Orders(settings.gate, camera_fit(settings)[1]))
+        eye = Eye(settings, camera, pipeline, caller, Orders(settings.gate, camera_fit(settings)[1], settings.zone))
         eye.zones = ZoneKeeper(settings.zone)
         eye.visitors = maybe_visitors(settings, caller)
         try:
@@ -100,9 +100,9 @@ class Eye:
         """Closes the last bin and waits until link has committed everything, for a while."""
         if self._builder is not None:
             self._hand_over(self._builder.finish(self._now()))
-        if self.visitors is not None:
+        if self._estimating is not None:
             # A recording that is over was the whole event; a service that is stopped may go on in a moment.
-            (self.visitors.end if self.ended else self.visitors.pause)(self._now())
+            (self._estimating.end if self.ended else self._estimating.pause)(self._now())
         deadline = boot_ns() + _FAREWELL_S * 1e9
         while (self._caller.unacknowledged or self._caller.tables) and boot_ns() < deadline:
             self._caller.update(boot_ns() / 1e9)
@@ -115,19 +115,26 @@ class Eye:
         began = boot_ns() if self._replaying else frame.at
         builder = self._builder or BinBuilder(self._run, self._gates, frame.at)
         self._builder = builder
-        looked = self._pipeline.inferred
+        before = self._pipeline.inferred
+        self._pipeline.every_frame = self._orders.aiming(frame.at)
         crossings = self._pipeline.update(frame)
         for crossing in crossings:
             self.sums[crossing.gate][crossing.direction] += 1
-        self._orders.see(crossings, self._pipeline.tracks, (frame.width, frame.height), frame.at)
-        if self._pipeline.inferred > looked:
+        looked = self._pipeline.inferred > before
+        self._orders.see(crossings, self._pipeline.tracks, (frame.width, frame.height), frame.at, looked=looked)
+        if looked:
             self.zones.see(self._pipeline.tracks, frame.at, (frame.width, frame.height))
         self._last_at = frame.at
         self._meter.update(boot_ns(), (boot_ns() - began) / 1e6)
         self._hand_over(builder.update(frame.at, crossings, self._pipeline.flags))
         notify("WATCHDOG=1")
-        if self.visitors is not None:
-            self.visitors.see(self._pipeline, crossings, frame, looked=self._pipeline.inferred > looked)
+        if self._estimating is not None:
+            self._estimating.see(self._pipeline, crossings, frame, looked=looked)
+
+    @property
+    def _estimating(self) -> Visitors | None:
+        """Who came, where it may be estimated: not before link says that the day of the notice is recorded."""
+        return self.visitors if self._orders.notice_hung else None
 
     def _wait_on(self) -> None:
         """No frame for a while: time passes all the same."""
@@ -135,8 +142,8 @@ class Eye:
             self._hand_over(self._builder.tick(boot_ns()))
         self._caller.update(boot_ns() / 1e9)
         self._serve_staff()
-        if self.visitors is not None and not self._replaying:
-            self.visitors.tick(boot_ns())
+        if self._estimating is not None and not self._replaying:
+            self._estimating.tick(boot_ns())
 
     def _serve_staff(self) -> None:
         """Carries out what staff asked through link, and answers."""
@@ -144,8 +151,8 @@ class Eye:
         for order in self._caller.take_orders():
             if not isinstance(order, EventOver):
                 self._orders.take(order, now)
-            elif self.visitors is not None:
-                self.visitors.end(now)
+            elif self._estimating is not None:
+                self._estimating.end(now)
         if self._orders.changed:
             self._orders.changed = False
             self._change_gates(now)
@@ -154,13 +161,14 @@ class Eye:
 
     def _change_gates(self, now: BootNs) -> None:
         gates = self._orders.gates
+        self.zones.change(self._orders.zones, now)
         self._gates = [g.name for g in gates]
         self.sums |= {name: {"in": 0, "out": 0} for name in self._gates if name not in self.sums}
         self._pipeline.change_gates(lambda size: Gates(gates, size), Lookout(gates))
         if self._builder is not None:
             for closed in self._builder.change_gates(self._gates, now):
                 self._caller.add(closed)
-        log.info("other gates are in force: %d", len(gates))
+        log.info("other gates are in force: %d, and %d zones", len(gates), len(self._orders.zones))
 
     def _hand_over(self, bins: list[Bin]) -> None:
         for closed in bins:

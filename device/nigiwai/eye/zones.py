@@ -123,6 +123,13 @@ class ZoneKeeper:
         self._views: tuple[ZoneView, ...] = ()
         self._told_at: BootNs | None = None
 
+    def change(self, zones: Sequence[Zone], at: BootNs) -> None:
+        """Other zones from here on. Visits under way end; those of the same name go on with their sums."""
+        self._end_visits(at)
+        self._zones, self._followed, self._views = zones, None, ()
+        self._before = {zone.name: self._before.get(zone.name, (0,) * CLASSES) for zone in zones}
+        self._most = {zone.name: 0 for zone in zones}
+
     def see(self, tracks: Sequence[Track], at: BootNs, size: tuple[int, int]) -> None:
         """Takes note of one frame that the detector saw; visits under way end where the frames' size changes."""
         if self._followed is None or size != self._size:

@@ -2,11 +2,11 @@
 """The accuracy check as link knows it: taps go to eye, sums come back, the result is stamped on later reports."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import tzinfo
 from typing import Any
 
-from nigiwai.door.field import CheckOff, CheckOn, CheckResult, Matched, Order, Reported, Tap, Untap
+from nigiwai.door.field import MOST_TAPS, CheckOff, CheckOn, CheckResult, Matched, Order, Reported, Tap, Untap
 from nigiwai.link.accuracy import Estimate, Seen, error_of, inside_bounds, judge, needed, shrinking
 from nigiwai.link.intervals import Gates, subtract_gates
 from nigiwai.link.ledger import Ledger
@@ -29,9 +29,16 @@ class _Running:
     minutes: int
     begun_ns: int
     heard_ns: int
+    taps: dict[tuple[int, int], int] = field(default_factory=dict)
     ended: bool = False
     discard: bool = False
     result: CheckResult | None = None
+
+    def tap_number(self, sheet: int, tap: int) -> int:
+        """Eye's number of a phone's tap, the same for a repetition: two phones, and one that was loaded anew, each
+        count from one.
+        """
+        return self.taps.setdefault((sheet, tap), len(self.taps) + 1)
 
 
 class Checking:
@@ -52,7 +59,8 @@ class Checking:
             case Tapped():
                 return self._tap(deed, boot_ms)
             case TakeBack() if self._running is not None:
-                self._tell(Untap(check=self._running.number, tap=deed.tap))
+                if (number := self._running.taps.get((deed.sheet, deed.tap))) is not None:
+                    self._tell(Untap(check=self._running.number, tap=number))
             case EndCheck() if self._running is not None:
                 self._running.ended, self._running.discard = True, deed.discard
                 self._tell(CheckOff(check=self._running.number))
@@ -76,8 +84,11 @@ class Checking:
         if running is None or running.ended:
             return Answer("no_check")
         at_ms = max(0, boot_ms - deed.age_ms)
+        number = running.tap_number(deed.sheet, deed.tap)
+        if number > MOST_TAPS:
+            return Answer("too_many_taps")
         told = self._tell(
-            Tap(check=running.number, tap=deed.tap, direction=deed.direction, at_ms=at_ms, child=deed.child)
+            Tap(check=running.number, tap=number, direction=deed.direction, at_ms=at_ms, child=deed.child)
         )
         return Answer(body={"taken": deed.tap}) if told else Answer("eye_away")
 
@@ -127,6 +138,7 @@ class Checking:
             length_s = (now_ns - running.begun_ns) // 1_000_000_000
             so_far = self._judged(running.result) if running.result else None
             begun = {
+                "number": running.number,
                 "gate": running.gate,
                 "left_s": max(0, 60 * running.minutes - length_s),
                 "ending": running.ended,
@@ -139,6 +151,11 @@ class Checking:
             "limit": self._settings.page.check_limit_percent,
             "fewest": needed(Seen(0, 0, 0), self._settings.page.check_limit_percent / 100),
         }
+
+    @property
+    def checked_ns(self) -> int | None:
+        """When the last check ended."""
+        return None if self._last is None else self._last.at_ns
 
     def stamp(self) -> dict[str, Any] | None:
         """The last result, as every later report carries it."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Any
 
-from nigiwai.door.field import Order, Reported
+from nigiwai.door.field import NoticeHung, Order, Reported
 from nigiwai.door.tables import EventOver
 from nigiwai.errors import LedgerError
 from nigiwai.link.aiming import Aiming
@@ -27,6 +27,7 @@ from nigiwai.link.status.deeds import (
     ReadAim,
     ReadCheck,
     ReadDay,
+    ReadNotice,
     SaveGates,
     SetInside,
     SignIn,
@@ -34,6 +35,7 @@ from nigiwai.link.status.deeds import (
     StartCheck,
     TakeBack,
     Tapped,
+    TryGates,
 )
 from nigiwai.link.status.desk import Answer, Asked, Desk
 from nigiwai.link.store.audit import Entry
@@ -44,8 +46,9 @@ from nigiwai.settings import Settings
 log = logging.getLogger(__name__)
 
 SOURCE = "page"
-_SILENT = (ReadAim, ReadCheck, ReadDay, Tapped, TakeBack)
-"""Reading changes nothing, and taps are told by the check that they belong to."""
+NOTICE = "notice_up"
+_SILENT = (ReadAim, ReadCheck, ReadNotice, Tapped, TakeBack, TryGates)
+"""Reading changes nothing, taps are told by the check that they belong to, trials by the aiming that they belong to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +67,16 @@ class Clerk:
         self._settings, self._ledger, self._desk, self._zone, self._world = settings, ledger, desk, zone, world
         self.checking = Checking(settings, ledger, zone, world.tell_eye)
         self.aiming = Aiming(settings, ledger, world.tell_eye)
+        self._notice_since = ledger.read_note(NOTICE) or settings.notice.since
+        self._notice_told = False
         self._changed = False
 
     def serve(self, now_ns: int) -> bool:
         """Carries out what waits; whether it changed anything that the page shows."""
         self._changed = False
         self._desk.serve(lambda asked: self._carry_out(asked, now_ns))
+        if self._notice_since and not self._notice_told and self._notice_since <= day(now_ns, self._zone):
+            self._notice_told = self._world.tell_eye(NoticeHung())
         return self._changed
 
     def take(self, told: Reported, now_ns: int) -> None:
@@ -78,7 +85,8 @@ class Clerk:
         self.aiming.take(told)
 
     def eye_came(self) -> None:
-        """A new eye knows neither the check that was going on nor the gates that were drawn here."""
+        """A new eye knows neither the check that was going on, nor the gates drawn here, nor that the notice hangs."""
+        self._notice_told = False
         self.checking.eye_came()
         self.aiming.eye_came()
 
@@ -115,7 +123,9 @@ class Clerk:
                 return Answer(body=self.report(now_ns))
             case StartCheck() | EndCheck() | Tapped() | TakeBack() | ReadCheck():
                 return self.checking.do(deed, asked.boot_ms, now_ns)
-            case AimOn() | AimOff() | ReadAim() | SaveGates():
+            case ReadNotice():
+                return Answer(body={"since": self._notice_since, "estimates": self._estimates(now_ns)})
+            case AimOn() | AimOff() | ReadAim() | TryGates() | SaveGates():
                 return self.aiming.do(deed, now_ns)
             case _:
                 return Answer()
@@ -123,9 +133,12 @@ class Clerk:
     def _note(self, deed: Deed, now_ns: int) -> Answer:
         """Notes it in the ledger; what it changes beyond that follows."""
         match deed:
+            case NoticeUp() if deed.since <= day(now_ns, self._zone):
+                self._ledger.write_note(NOTICE, deed.since)
+                self._notice_since = deed.since
             case StaffPassages() if deed.gate not in self.aiming.names:
                 return Answer("no_gate")
-            case NoticeUp() if deed.since > day(now_ns, self._zone):
+            case NoticeUp():
                 return Answer("future")
             case SetInside():
                 self._world.set_inside(deed.inside)
@@ -141,8 +154,16 @@ class Clerk:
         self._ledger.write_hand(Noted(now_ns, getattr(deed, "what", ""), body))
         return Answer(body={"done": True})
 
+    def _estimates(self, now_ns: int) -> str:
+        """Whether children and groups are estimated: `off` by the settings, `waiting` for the notice, or `on`."""
+        if not self._settings.traits.enabled or self._settings.view is None:
+            return "off"
+        hangs = self._notice_since and self._notice_since <= day(now_ns, self._zone)
+        return "on" if hangs else "waiting"
+
     def report(self, now_ns: int) -> dict[str, Any]:
         """The day's result."""
         tally = self._world.tally()
         noted = self._ledger.hand_since(tally.midnight_ns)
-        return day_report(self._settings, self._zone, now_ns, tally, noted, self.checking.stamp())
+        blind = self._ledger.blind_since(tally.midnight_ns)
+        return day_report(self._settings, self._zone, now_ns, tally, noted, self.checking.stamp(), blind)

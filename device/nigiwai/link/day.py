@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The day's result for a venue without headquarters: the CSV and the print are made of it. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import tzinfo
 from typing import Any
 
@@ -19,8 +19,13 @@ def day_report(
     tally: Tally,
     noted: Sequence[Noted],
     check: dict[str, Any] | None,
+    blind: Sequence[tuple[int, int]] = (),
 ) -> dict[str, Any]:
-    """Sums, quarter hours and what staff noted. Staff's own passages stand apart and are subtracted from nothing."""
+    """Sums, quarter hours and what staff noted. Staff's own passages stand apart and are subtracted from nothing.
+
+    blind: start and length, in nanoseconds, of what was not seen; such quarter hours are told even without a passage.
+    """
+    unseen = _by_quarter(blind, tally.midnight_ns)
     return {
         "site": settings.device.site,
         "device": settings.device.name,
@@ -31,42 +36,38 @@ def day_report(
         "inside": tally.inside,
         "inside_low": tally.low,
         "inside_high": tally.high,
+        "blind_s": round(sum(unseen.values()) / NS_PER_S),
         "gates": sorted(tally.today),
         "quarters": [
             {
                 "start": stamp(tally.midnight_ns + index * QUARTER_NS, zone),
-                "gates": {name: list(pair) for name, pair in gates.items()},
+                "gates": {name: list(pair) for name, pair in tally.quarters.get(index, {}).items()},
+                "blind_s": round(unseen.get(index, 0) / NS_PER_S),
             }
-            for index, gates in sorted(tally.quarters.items())
-            if any(entered or left for entered, left in gates.values())
+            for index in sorted(_with_passages(tally) | set(unseen))
         ],
         "staff": _staff(noted),
         "noted": [
-            {"at": stamp(n.at_ns - n.at_ns % NS_PER_S, zone)[11:16], "kind": n.kind, "text": _text(n), "body": n.body}
-            for n in noted
+            {"at": stamp(n.at_ns - n.at_ns % NS_PER_S, zone)[11:16], "kind": n.kind, "body": n.body} for n in noted
         ],
         "check": check,
     }
 
 
+def _with_passages(tally: Tally) -> set[int]:
+    found = tally.quarters.items()
+    return {index for index, gates in found if any(entered or left for entered, left in gates.values())}
+
+
+def _by_quarter(blind: Iterable[tuple[int, int]], midnight_ns: int) -> dict[int, int]:
+    """Nanoseconds not seen by quarter hour; the records of an interval lie within one."""
+    found: dict[int, int] = {}
+    for start_ns, length_ns in blind:
+        index = (start_ns - midnight_ns) // QUARTER_NS
+        found[index] = found.get(index, 0) + length_ns
+    return found
+
+
 def _staff(noted: Sequence[Noted]) -> dict[str, int]:
     passages = [n.body for n in noted if n.kind == "staff_passages"]
     return {"in": sum(p["entered"] for p in passages), "out": sum(p["left"] for p in passages)}
-
-
-def _text(noted: Noted) -> str:
-    """One line for the CSV."""
-    body = noted.body
-    match noted.kind:
-        case "incident":
-            return f"{body['topic']}: {body['text']}"
-        case "set_inside":
-            return str(body["inside"])
-        case "event":
-            return str(body["action"])
-        case "staff_passages":
-            return f"{body['gate']}: in {body['entered']}, out {body['left']}"
-        case "check":
-            return f"{body['verdict']} {body['error']['percent']:+.1f} %"
-        case _:
-            return " ".join(str(v) for v in body.values())

@@ -127,6 +127,7 @@ class Keeper:
         self._changed = True
         self._told: tuple[object, ...] = ()
         self._informed: tuple[Standing, Hello | None] | None = None
+        self._informs: tuple[int, int | None] | None = None
         self._standing: Standing = ledger.standing()
         if publisher is not None:
             self._announce(publisher)
@@ -171,9 +172,12 @@ class Keeper:
     def _serve_staff(self) -> None:
         """What staff asked for on the page; what they changed is told at once."""
         self._changed |= self._clerk.serve(self._utc_ns())
-        if self._reporter.gates != (names := self._clerk.aiming.names):
-            self._reporter.gates = self._tallier.names = names
-            self._informed = None
+        if self._reporter.drawn != (drawn := (self._clerk.aiming.names, self._clerk.aiming.zone_names)):
+            self._reporter.drawn, self._tallier.names = drawn, drawn[0]
+        if self._informs != (news := (self._clerk.aiming.version, self._clerk.checking.checked_ns)):
+            self._informs, self._informed = news, None
+            self._reporter.in_force_sha256 = self._clerk.aiming.in_force.sha256
+            self._reporter.check = self._clerk.checking.stamp()
 
     def _speak(self, now_s: float) -> None:
         if self._changed or now_s >= self._due.show_s:
@@ -246,8 +250,8 @@ class Keeper:
 
     def _see_zones(self, stats: ZoneStats) -> None:
         """Keeps the latest until it is told, and the most people at once over all that came meanwhile."""
-        if tuple(z.zone for z in stats.zones) != tuple(z.name for z in self._settings.zone):
-            return  # eye began before the settings changed, or says what nobody asked
+        if tuple(z.zone for z in stats.zones) != self._clerk.aiming.zone_names:
+            return  # eye has not taken the latest zones yet, or says what nobody asked
         self._zones = stats
         self._most |= {z.zone: max(z.most, self._most.get(z.zone, 0)) for z in stats.zones}
 

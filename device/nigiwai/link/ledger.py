@@ -286,6 +286,11 @@ class Ledger:
                 return None
             return records.since(self._db, start_ns, after)
 
+    def blind_since(self, start_ns: int) -> list[tuple[int, int]]:
+        """Start and blind nanoseconds of the records from that moment on in which something was not seen."""
+        with file.explained(self._path):
+            return records.blind_since(self._db, start_ns)
+
     def opened(self) -> list[tuple[int | None, Gates]]:
         """Start and gates of the bins that are in no record yet; None where their time is not known."""
         with file.explained(self._path):

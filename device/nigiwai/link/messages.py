@@ -118,6 +118,24 @@ class Availability(Envelope):
     state: Literal["online", "offline", "stopped"]
 
 
+Percent = Annotated[float, Field(ge=-100.0, le=10_000.0)]
+
+
+class Checked(Part):
+    """The last accuracy check by staff who tapped: the count's error in percent with its 95 % interval, +2 is two too
+    many of a hundred, and whether that lies within the limit (`open`: nobody can tell yet).
+    """
+
+    at: Stamp
+    gate: Name
+    passages: Annotated[int, Field(ge=0, le=4_000)]
+    verdict: Literal["pass", "fail", "open"]
+    limit: Percent
+    error: Percent
+    low: Percent
+    high: Percent
+
+
 class Info(Envelope):
     """What the device is. Retained; sent at each connection and when something of it changes."""
 
@@ -134,6 +152,9 @@ class Info(Envelope):
     previous_epoch: Epoch | None = Field(None, description="The epoch before, whose records end at previous_last.")
     previous_last: Annotated[int, Field(ge=0, le=2**53)] | None = None
     k: Annotated[int, Field(ge=1, le=1_000)] = Field(10, description="No trait cell about fewer people is released.")
+    check: Checked | None = Field(
+        None, description="How exact the count is; holds for all that follows. Null: unknown."
+    )
     privacy: Annotated[str, StringConstraints(max_length=240)] = PRIVACY
 
 

@@ -4,6 +4,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import tzinfo
+from typing import Any
 
 from nigiwai import __version__
 from nigiwai.door.records import Hello, Vitals
@@ -14,6 +15,7 @@ from nigiwai.link.lights import Lights
 from nigiwai.link.messages import (
     Alert,
     Cause,
+    Checked,
     Counts,
     Health,
     Info,
@@ -35,6 +37,21 @@ QUARTER_NS = 900 * NS_PER_S
 def passed(gates: Gates) -> dict[str, Passed]:
     """Gates as they stand in a message."""
     return {name: Passed(entered=entered, left=left) for name, (entered, left) in gates.items()}
+
+
+def _checked(check: Mapping[str, Any]) -> Checked:
+    """The last accuracy check as every later message stands under it."""
+    error = check["error"]
+    return Checked(
+        at=check["at"],
+        gate=check["gate"],
+        passages=check["both"]["taps"],
+        verdict=check["verdict"],
+        limit=check["limit"],
+        error=error["percent"],
+        low=error["low"],
+        high=error["high"],
+    )
 
 
 def inside(gates: Gates) -> int:
@@ -138,7 +155,12 @@ class Reporter:
         self._settings = settings
         self._zone = zone
         self._site, self._device = settings.device.site, settings.device.name
-        self.gates = tuple(g.name for g in settings.gate)
+        self.drawn = (tuple(g.name for g in settings.gate), tuple(z.name for z in settings.zone))
+        """The names of the gates and the zones in force."""
+
+        self.in_force_sha256 = settings.sha256
+        self.check: Mapping[str, Any] | None = None
+        """The last accuracy check, as link keeps it."""
 
     def counts(self, record: Record, late: bool) -> Counts:  # the outbox's only flag
         """One record of the ledger."""
@@ -179,9 +201,9 @@ class Reporter:
             device=self._device,
             software=__version__,
             interval_s=self._settings.ledger.interval_s,
-            gates=self.gates,
-            zones=tuple(z.name for z in self._settings.zone),
-            settings_sha256=self._settings.sha256,
+            gates=self.drawn[0],
+            zones=self.drawn[1],
+            settings_sha256=self.in_force_sha256,
             camera=hello.camera if hello else None,
             model=hello.model if hello else None,
             model_sha256=hello.model_sha256 if hello else None,
@@ -189,6 +211,7 @@ class Reporter:
             previous_epoch=standing.previous_epoch,
             previous_last=standing.previous_last,
             k=self._settings.traits.k,
+            check=None if self.check is None else _checked(self.check),
         )
 
     def health(self, lights: Lights, vitals: Vitals | None, upkeep: Upkeep, now_ns: int) -> Health:

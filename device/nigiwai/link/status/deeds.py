@@ -74,13 +74,18 @@ class StartCheck(Deed):
     minutes: Literal[10, 15]
 
 
+Sheet = Annotated[int, Field(ge=0, le=2**31)]
+"""Which phone taps, and since which start of its page: a number that it makes up."""
+
+
 class Tapped(Deed):
-    """One person passed, as a person saw it `age_ms` ago. `tap` is the phone's own number of it."""
+    """One person passed, as a person saw it `age_ms` ago. `tap` is the phone's own number of it on that sheet."""
 
     what: Literal["tap"]
+    sheet: Sheet = 0
     tap: Annotated[int, Field(ge=1, le=2_000)]
     direction: Literal["in", "out"]
-    age_ms: Annotated[int, Field(ge=0, le=60_000)]
+    age_ms: Annotated[int, Field(ge=0, le=900_000)]
     child: bool = False
 
 
@@ -88,6 +93,7 @@ class TakeBack(Deed):
     """That tap was a mistake."""
 
     what: Literal["take_back"]
+    sheet: Sheet = 0
     tap: Annotated[int, Field(ge=1, le=2_000)]
 
 
@@ -130,12 +136,29 @@ class DrawnGate(Deed):
     inside: tuple[Unit, Unit]
 
 
+class DrawnZone(Deed):
+    """A zone as it was dragged on the page: picture coordinates 0..1."""
+
+    name: Name
+    corners: Annotated[tuple[tuple[Unit, Unit], ...], Field(min_length=3, max_length=16)]
+
+
+class TryGates(Deed):
+    """Count at these as well, for the eye of those who draw them only."""
+
+    what: Literal["try_gates"]
+    gates: Annotated[tuple[DrawnGate, ...], Field(max_length=MAX_GATES)]
+
+
 class SaveGates(Deed):
-    """These gates from here on. `version` is what the drawing began from: a newer one refuses it."""
+    """These gates and zones from here on; without `zones` those stay. `version` is what the drawing began from: a
+    newer one refuses it.
+    """
 
     what: Literal["save_gates"]
     version: Annotated[int, Field(ge=0, le=2**31)]
     gates: Annotated[tuple[DrawnGate, ...], Field(min_length=1, max_length=MAX_GATES)]
+    zones: Annotated[tuple[DrawnZone, ...], Field(max_length=MAX_GATES)] | None = None
 
 
 class NoticeUp(Deed):
@@ -143,6 +166,12 @@ class NoticeUp(Deed):
 
     what: Literal["notice_up"]
     since: Day
+
+
+class ReadNotice(Deed):
+    """Whether the notice hangs, and what is estimated."""
+
+    what: Literal["read_notice"] = "read_notice"
 
 
 Staff = Annotated[
@@ -156,9 +185,10 @@ Staff = Annotated[
     | EndCheck
     | AimOn
     | AimOff
+    | TryGates
     | SaveGates
     | NoticeUp,
     Field(discriminator="what"),
 ]
 STAFF: TypeAdapter[Staff] = TypeAdapter(Staff)
-READS: dict[str, type[Deed]] = {"day": ReadDay, "check": ReadCheck, "aim": ReadAim}
+READS: dict[str, type[Deed]] = {"day": ReadDay, "check": ReadCheck, "aim": ReadAim, "notice": ReadNotice}

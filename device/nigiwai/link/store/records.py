@@ -161,6 +161,15 @@ def since(db: sqlite3.Connection, start_ns: int, after: Key = (0, 0)) -> list[tu
     return [(row["start_ns"], gates_of(row["gates"])) for row in rows]
 
 
+def blind_since(db: sqlite3.Connection, start_ns: int) -> list[tuple[int, int]]:
+    """Start and blind time of the records that count, from `start_ns` on, where there was any."""
+    found = db.execute(
+        "SELECT start_ns, blind_ns FROM record WHERE start_ns >= ? AND replaced_by IS NULL AND blind_ns > 0",
+        (start_ns,),
+    )
+    return [(row["start_ns"], row["blind_ns"]) for row in found]
+
+
 def replaced_after(db: sqlite3.Connection, epoch: int, after: int) -> bool:
     """Whether a record beyond `after` replaces any."""
     row = db.execute(

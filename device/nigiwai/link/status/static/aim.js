@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-// Aiming without a picture: boxes on an empty floor grid, where feet were seen, gates that can be dragged, advice.
+// Aiming without a picture: boxes on an empty floor grid, where feet were seen, gates and zones that are dragged, tried
+// and saved, advice.
 
 import { by, make, polled } from "./common.js";
+import { drawFloor, pointsOf, standsIn } from "./floor.js";
 import { act, done, problem, read, say } from "./staff.js";
 
-const COLUMNS = 32;
-const ROWS = 18;
 const EVERY_MS = 500;
-const SVG = "http://www.w3.org/2000/svg";
 const STEP = 0.01;
-let version = -1; // of the gates shown; none yet
-let gates = [];
-let saved = "[]";
+const MOST = 8;
+let version = -1; // of what is shown; nothing yet
+let shapes = { gates: [], zones: [] };
+let saved = "";
 let before = [];
 let dragging = null;
-let people = [];
-let coverage = "";
+let latest = { on: false, people: [], coverage: "", advice: [], tried: null };
 let outcome = "";
 let drawn = "";
+let trying = false;
 
 export const { open, close } = polled(refresh, EVERY_MS);
 
@@ -27,86 +27,75 @@ async function refresh() {
 }
 
 function show(seen) {
+  latest = seen;
   by("aim-on").hidden = seen.on;
   by("aim-off").hidden = !seen.on;
   by("aim-left").textContent = !seen.on ? "" : seen.seen ? say("aim-left", { m: Math.ceil(seen.left_s / 60) }) : say("aim-waiting");
-  people = seen.people;
-  coverage = seen.coverage;
+  if (!seen.on) trying = false;
   if (seen.outcome !== outcome && ["refused", "too_often"].includes(seen.outcome)) problem({ error: `gates_${seen.outcome}` });
   outcome = seen.outcome;
   if (seen.version !== version && (version < 0 || !changed())) take(seen);
   const list = seen.advice.map((a) => advice(a));
   if (by("advice").textContent !== list.map((item) => item.textContent).join("")) by("advice").replaceChildren(...list);
+  by("advice-title").hidden = list.length === 0;
+  showTrial();
   if (dragging === null) draw();
 }
 
 function take(seen) {
   version = seen.version;
-  gates = structuredClone(seen.gates);
-  saved = JSON.stringify(gates);
+  shapes = structuredClone({ gates: seen.gates, zones: seen.zones });
+  saved = JSON.stringify(shapes);
   before = [];
   forms();
   draw();
 }
 
 function changed() {
-  return JSON.stringify(gates) !== saved;
+  return JSON.stringify(shapes) !== saved;
 }
 
 function advice(a) {
   const state = { good: "ok", waiting: "unknown" }[a.hint] ?? "warn";
   const third = ["", say("third-left"), say("third-middle"), say("third-right")][a.have] ?? "";
-  const item = make("li", { "data-state": state }, make("span", { class: "mark", "aria-hidden": "true" }));
-  item.append(say(`hint-${a.hint}`, { gate: a.gate ?? "", have: a.have, need: a.need, third }));
-  return item;
+  const key = a.hint === "waiting" && a.gate ? "hint-waiting-gate" : `hint-${a.hint}`;
+  return make("li", { "data-state": state }, make("span", { class: "mark", "aria-hidden": "true" }), say(key, { gate: a.gate ?? "", have: a.have, need: a.need, third }));
 }
 
-// Drawing, in cells of the grid
+// Trying: the device counts at the drawn gates besides, and the boxes that stand in a zone are counted here.
 
-function element(name, attributes, parent) {
-  const made = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  parent.append(made);
-  return made;
+function showTrial() {
+  by("gate-try").disabled = !latest.on;
+  by("gate-try").hidden = trying;
+  const counts = Object.entries(latest.tried ?? {}).map(([name, [entered, left]]) => say("tried", { name, entered, left }));
+  const there = shapes.zones.map((z) => say("tried-zone", { name: z.name, n: latest.people.filter((box) => standsIn(z.corners, box)).length }));
+  const lines = trying ? [...(counts.length ? counts : [say("tried-waiting")]), ...there] : [];
+  by("trial").hidden = !trying;
+  if (by("trial-list").textContent !== lines.join("")) by("trial-list").replaceChildren(...lines.map((line) => make("li", {}, line)));
 }
+
+async function tryNow() {
+  const answer = await act({ what: "try_gates", gates: shapes.gates });
+  trying = !answer.error;
+  if (trying) show(answer);
+}
+
+// Drawing
 
 function draw() {
-  const key = JSON.stringify([people, coverage, gates]);
+  const key = JSON.stringify([latest.people, latest.coverage, shapes]);
   if (key === drawn) return; // what stands still is left alone: a finger may be on its way to it
   drawn = key;
   const focus = document.activeElement?.dataset?.handle;
-  const svg = document.createElementNS(SVG, "svg");
-  svg.setAttribute("viewBox", `0 0 ${COLUMNS} ${ROWS}`);
-  svg.setAttribute("role", "group");
-  svg.setAttribute("aria-label", say("floor", { n: people.length }));
-  for (let x = 0; x <= COLUMNS; x += 2) element("line", { class: "cell", x1: x, x2: x, y1: 0, y2: ROWS }, svg);
-  for (let y = 0; y <= ROWS; y += 2) element("line", { class: "cell", x1: 0, x2: COLUMNS, y1: y, y2: y }, svg);
-  [...coverage].forEach((digit, i) => {
-    if (digit !== "0") element("rect", { class: `heat heat-${digit}`, x: i % COLUMNS, y: Math.floor(i / COLUMNS), width: 1, height: 1 }, svg);
-  });
-  for (const [left, top, right, bottom] of people) element("rect", { class: "box", x: left, y: top, width: right - left, height: bottom - top, rx: 0.2 }, svg);
-  gates.forEach((gate, g) => drawGate(svg, gate, g));
-  by("floor").replaceChildren(svg);
+  by("floor").replaceChildren(drawFloor({ ...shapes, people: latest.people, coverage: latest.coverage }, say, grab));
   if (focus) by("floor").querySelector(`[data-handle="${focus}"]`)?.focus();
 }
 
-function drawGate(svg, gate, g) {
-  const at = ([x, y]) => `${x * COLUMNS},${y * ROWS}`;
-  element("polyline", { class: "gate", points: gate.line.map(at).join(" ") }, svg);
-  const middle = gate.line[Math.floor((gate.line.length - 1) / 2)].map((v, i) => (v + gate.line[Math.ceil((gate.line.length - 1) / 2)][i]) / 2);
-  element("polyline", { class: "arrow", points: `${at(middle)} ${at(gate.inside)}` }, svg);
-  const name = element("text", { x: gate.line[0][0] * COLUMNS + 0.4, y: Math.max(1, gate.line[0][1] * ROWS - 0.6) }, svg);
-  name.textContent = gate.name;
-  gate.line.forEach((point, p) => handle(svg, g, p, point, say("end-of", { gate: gate.name, n: p + 1 })));
-  handle(svg, g, -1, gate.inside, say("inside-of", { gate: gate.name }));
-}
-
-function handle(svg, g, p, [x, y], name) {
-  const made = element("circle", { class: p < 0 ? "handle in" : "handle", cx: x * COLUMNS, cy: y * ROWS, r: 0.75, tabindex: 0, role: "button", "aria-label": name, "data-handle": `${g}:${p}` }, svg);
+function grab(made, ref) {
   made.addEventListener("pointerdown", (event) => {
     event.preventDefault();
     remember();
-    dragging = { g, p };
+    dragging = ref;
     made.focus();
   });
   made.addEventListener("keydown", (event) => {
@@ -114,93 +103,108 @@ function handle(svg, g, p, [x, y], name) {
     if (!step) return;
     event.preventDefault();
     remember();
-    const [px, py] = pointOf(g, p);
-    place(g, p, px + step[0], py + step[1]);
-    draw();
-    forms();
+    const [x, y] = ref.p < 0 ? shapes.gates[ref.i].inside : pointsOf(ref.kind, shapes[ref.kind][ref.i])[ref.p];
+    place(ref, x + step[0], y + step[1]);
+    redraw();
   });
 }
 
-function pointOf(g, p) {
-  return p < 0 ? gates[g].inside : gates[g].line[p];
-}
-
 // A handle never leaves the view.
-function place(g, p, x, y) {
+function place({ kind, i, p }, x, y) {
   const inView = (v) => Math.round(Math.min(1, Math.max(0, v)) * 1000) / 1000;
   const moved = [inView(x), inView(y)];
-  if (p < 0) gates[g].inside = moved;
-  else gates[g].line[p] = moved;
+  if (p < 0) shapes.gates[i].inside = moved;
+  else pointsOf(kind, shapes[kind][i])[p] = moved;
 }
 
 function remember() {
-  before.push(structuredClone(gates));
+  before.push(structuredClone(shapes));
   if (before.length > 50) before.shift();
+}
+
+// After every change; gates on trial follow it at once.
+function redraw() {
+  forms();
+  draw();
+  if (trying) tryNow();
 }
 
 by("floor").addEventListener("pointermove", (event) => {
   if (dragging === null) return;
   const box = by("floor").firstChild.getBoundingClientRect();
-  place(dragging.g, dragging.p, (event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height);
+  place(dragging, (event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height);
   draw();
 });
-window.addEventListener("pointerup", () => {
-  if (dragging === null) return;
-  dragging = null;
-  forms();
-  draw();
-});
+for (const end of ["pointerup", "pointercancel"]) {
+  window.addEventListener(end, () => {
+    if (dragging === null) return;
+    dragging = null;
+    redraw();
+  });
+}
 
 // Names, adding, undoing, saving
 
 function forms() {
-  by("gate-forms").replaceChildren(...gates.map((gate, g) => {
-    const input = make("input", { id: `gate-name-${g}`, value: gate.name, pattern: "[a-z0-9][a-z0-9_\\-]{0,31}", maxlength: 32, autocomplete: "off" });
-    input.value = gate.name;
-    input.addEventListener("change", () => {
-      remember();
-      gates[g].name = input.value;
-      forms();
-      draw();
-    });
-    const remove = make("button", { type: "button" }, say("gate-remove", { gate: gate.name }));
-    remove.disabled = gates.length < 2;
-    remove.addEventListener("click", () => {
-      remember();
-      gates.splice(g, 1);
-      forms();
-      draw();
-    });
-    return make("div", { class: "gate-form" }, make("div", {}, make("label", { for: `gate-name-${g}` }, say("gate-name", { n: g + 1 })), input), remove);
-  }));
+  const all = ["gates", "zones"].flatMap((kind) => shapes[kind].map((shape, i) => form(kind, shape, i)));
+  by("gate-forms").replaceChildren(...all);
   by("gate-undo").disabled = before.length === 0;
   by("gate-save").disabled = !changed();
-  by("gate-add").disabled = gates.length >= 8;
+  by("gate-add").disabled = shapes.gates.length >= MOST;
+  by("zone-add").disabled = shapes.zones.length >= MOST;
 }
 
-by("gate-add").addEventListener("click", () => {
+function form(kind, shape, i) {
+  const id = `${kind === "gates" ? "gate" : "zone"}-name-${i}`;
+  const input = make("input", { id, pattern: "[a-z0-9][a-z0-9_\\-]{0,31}", maxlength: 32, autocomplete: "off", autocapitalize: "none" });
+  input.value = shape.name;
+  input.addEventListener("change", () => {
+    if (!input.reportValidity()) return;
+    remember();
+    shape.name = input.value;
+    redraw();
+  });
+  const remove = make("button", { type: "button", "aria-label": say("remove-which", { name: shape.name }) }, say("remove"));
+  remove.disabled = kind === "gates" && shapes.gates.length < 2;
+  remove.addEventListener("click", () => {
+    remember();
+    shapes[kind].splice(i, 1);
+    redraw();
+  });
+  return make("div", { class: "gate-form" }, make("div", {}, make("label", { for: id }, say(`${kind}-name`, { n: i + 1 })), input), remove);
+}
+
+function add(kind, word, shape) {
   remember();
-  gates.push({ name: `gate-${gates.length + 1}`, line: [[0.2, 0.5], [0.8, 0.5]], inside: [0.5, 0.75] });
-  forms();
-  draw();
-});
+  const names = [...shapes.gates, ...shapes.zones].map((s) => s.name);
+  let n = shapes[kind].length + 1;
+  while (names.includes(`${word}-${n}`)) n += 1;
+  shapes[kind].push({ name: `${word}-${n}`, ...shape });
+  redraw();
+}
+
+by("gate-add").addEventListener("click", () => add("gates", "gate", { line: [[0.2, 0.5], [0.8, 0.5]], inside: [0.5, 0.75] }));
+by("zone-add").addEventListener("click", () => add("zones", "zone", { corners: [[0.35, 0.65], [0.65, 0.65], [0.65, 0.9], [0.35, 0.9]] }));
 by("gate-undo").addEventListener("click", () => {
-  gates = before.pop() ?? gates;
-  forms();
-  draw();
+  shapes = before.pop() ?? shapes;
+  redraw();
 });
 by("gate-save").addEventListener("click", async () => {
-  const answer = await act({ what: "save_gates", version, gates });
+  const answer = await act({ what: "save_gates", version, ...shapes });
   if (answer.error === "conflict") take(answer);
   if (answer.error) return;
   take(answer);
   done(say("done-gates"));
 });
-by("aim-on").addEventListener("click", async () => {
-  const seen = await act({ what: "aim_on" });
+by("gate-try").addEventListener("click", tryNow);
+by("trial-end").addEventListener("click", async () => {
+  trying = false;
+  const seen = await act({ what: "try_gates", gates: [] });
   if (!seen.error) show(seen);
 });
-by("aim-off").addEventListener("click", async () => {
-  const seen = await act({ what: "aim_off" });
-  if (!seen.error) show(seen);
-});
+for (const what of ["aim_on", "aim_off"]) {
+  by(what.replace("_", "-")).addEventListener("click", async () => {
+    const seen = await act({ what });
+    if (!seen.error) show(seen);
+  });
+}

@@ -6,14 +6,43 @@ import { act, done, problem, read, say } from "./staff.js";
 
 const EVERY_MS = 2_000;
 const BOUNCE_MS = 120;
-let taps = 0;
-let mine = [];
+const KEPT = "nigiwai-taps";
+// What this phone tapped; kept over a reload, so that neither a tap nor the way to take it back is lost.
+let sheet = fresh(0);
 let lastMs = 0;
 let wasRunning = false;
-const waiting = [];
+let endsMs = 0;
 let sending = false;
 
-export const { open, close } = polled(refresh, EVERY_MS);
+const polling = polled(refresh, EVERY_MS);
+export const { open } = polling;
+setInterval(showLeft, 250);
+export function close() {
+  polling.close();
+}
+
+function fresh(number) {
+  return { number, id: Math.floor(Math.random() * 2 ** 31), taps: 0, mine: [], waiting: [] };
+}
+
+function nowMs() {
+  return performance.timeOrigin + performance.now();
+}
+
+function keep() {
+  sessionStorage.setItem(KEPT, JSON.stringify(sheet));
+  const unsent = sheet.waiting.filter((w) => w.deed.what === "tap").length;
+  by("tapped").textContent = say("tapped", { n: sheet.mine.length }) + (unsent > 1 ? say("unsent", { n: unsent }) : "");
+}
+
+// Goes on with what was tapped before this page was loaded, if it is the same check.
+function adopt(number) {
+  if (sheet.number === number) return;
+  const kept = JSON.parse(sessionStorage.getItem(KEPT) ?? "null");
+  sheet = kept?.number === number ? kept : fresh(number);
+  keep();
+  send();
+}
 
 async function refresh() {
   const standing = await read("check");
@@ -27,8 +56,10 @@ function show(standing) {
   by("check-need").textContent = standing.fewest === null ? "" : say("check-need", { n: standing.fewest, limit: standing.limit });
   if (standing.lost && wasRunning) problem({ error: "check_lost" });
   if (running !== null) {
-    const left = running.left_s;
-    by("check-left").textContent = running.ending ? say("ending") : `${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}`;
+    adopt(running.number);
+    send();
+    endsMs = running.ending ? 0 : nowMs() + running.left_s * 1_000;
+    showLeft();
     if (running.so_far) showResult(running.so_far, true);
     else by("check-result").hidden = true;
   } else if (standing.last) {
@@ -36,6 +67,12 @@ function show(standing) {
   }
   if (wasRunning && running === null && !standing.lost) done(say("check-done"));
   wasRunning = running !== null;
+}
+
+function showLeft() {
+  const left = Math.max(0, Math.round((endsMs - nowMs()) / 1_000));
+  const text = endsMs === 0 ? say("ending") : `${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}`;
+  if (by("check-left").textContent !== text) by("check-left").textContent = text;
 }
 
 function showResult(result, soFar) {
@@ -56,14 +93,14 @@ function row(name, cells) {
 }
 
 function tap(direction) {
-  const nowMs = performance.now();
-  if (nowMs - lastMs < BOUNCE_MS) return; // a finger that bounced, not a second person
-  lastMs = nowMs;
-  taps += 1;
-  mine.push(taps);
-  waiting.push({ atMs: nowMs, deed: { what: "tap", tap: taps, direction, child: by("child").checked } });
+  const atMs = nowMs();
+  if (atMs - lastMs < BOUNCE_MS) return; // a finger that bounced, not a second person
+  lastMs = atMs;
+  sheet.taps += 1;
+  sheet.mine.push(sheet.taps);
+  sheet.waiting.push({ atMs, deed: { what: "tap", sheet: sheet.id, tap: sheet.taps, direction, child: by("child").checked } });
   by("child").checked = false;
-  by("tapped").textContent = say("tapped", { n: mine.length });
+  keep();
   navigator.vibrate?.(30);
   send();
 }
@@ -72,12 +109,14 @@ function tap(direction) {
 async function send() {
   if (sending) return;
   sending = true;
-  while (waiting.length) {
-    const { atMs, deed } = waiting[0];
-    const age = Math.min(60_000, Math.round(performance.now() - atMs));
+  while (sheet.waiting.length) {
+    const { atMs, deed } = sheet.waiting[0];
+    const age = Math.max(0, Math.min(900_000, Math.round(nowMs() - atMs)));
     const answer = await act(deed.what === "tap" ? { ...deed, age_ms: age } : deed);
+    if (["signed_out", "csrf"].includes(answer.error)) break; // goes on after the PIN
     if (["away", "busy"].includes(answer.error)) await new Promise((go) => setTimeout(go, 1_000));
-    else waiting.shift();
+    else sheet.waiting.shift();
+    keep();
   }
   sending = false;
 }
@@ -87,19 +126,16 @@ by("start-check").addEventListener("submit", async (event) => {
   const data = new FormData(event.target);
   const standing = await act({ what: "start_check", gate: data.get("gate"), minutes: Number(data.get("minutes")) });
   if (standing.error) return;
-  taps = 0;
-  mine = [];
-  by("tapped").textContent = say("tapped", { n: 0 });
   show(standing);
   by("tap-in").focus();
 });
 by("tap-in").addEventListener("click", () => tap("in"));
 by("tap-out").addEventListener("click", () => tap("out"));
 by("take-back").addEventListener("click", () => {
-  const last = mine.pop();
+  const last = sheet.mine.pop();
   if (last === undefined) return;
-  waiting.push({ atMs: performance.now(), deed: { what: "take_back", tap: last } });
-  by("tapped").textContent = say("tapped", { n: mine.length });
+  sheet.waiting.push({ atMs: nowMs(), deed: { what: "take_back", sheet: sheet.id, tap: last } });
+  keep();
   send();
 });
 by("end-check").addEventListener("click", async () => {

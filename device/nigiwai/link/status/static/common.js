@@ -51,9 +51,10 @@ export async function place() {
   if (now.site) [by("site").textContent, by("device").textContent] = [now.site, now.device];
 }
 
-// What a tab does while it is open: at once, and again every so many milliseconds.
+// What a tab does while it is open: at once, again every so many milliseconds, and when a phone wakes or is online again.
 export function polled(refresh, everyMs) {
   let timer = null;
+  onReturn(() => timer !== null && refresh());
   return {
     open() {
       if (timer === null) timer = setInterval(refresh, everyMs);
@@ -64,4 +65,10 @@ export function polled(refresh, everyMs) {
       timer = null;
     },
   };
+}
+
+// A phone that slept, or found a network again: what was shown is old.
+export function onReturn(look) {
+  document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && look());
+  window.addEventListener("online", look);
 }

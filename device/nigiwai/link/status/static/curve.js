@@ -8,8 +8,7 @@ const SIDE = 34;
 const QUARTER_MS = 900_000;
 const LEAST_QUARTERS = 24;
 
-export function drawCurve(holder, quarters, now, label) {
-  const width = Math.max(240, holder.clientWidth);
+export function drawCurve(holder, quarters, now, label, width = Math.max(240, holder.clientWidth)) {
   const bars = quarters.map((q) => ({ at: Date.parse(q.start), entered: q.in, left: q.out, text: q.start.slice(11, 16) }));
   const last = Math.max(Date.parse(now), ...bars.map((b) => b.at));
   const from = Math.min(last - LEAST_QUARTERS * QUARTER_MS, ...bars.map((b) => b.at));
@@ -23,7 +22,7 @@ export function drawCurve(holder, quarters, now, label) {
   const step = (width - SIDE) / count;
   const x = (at) => SIDE + ((at - first) / QUARTER_MS) * step;
 
-  const svg = element("svg", { width, height: HEIGHT, role: "img", "aria-label": label });
+  const svg = element("svg", { width, height: HEIGHT, viewBox: `0 0 ${width} ${HEIGHT}`, role: "img", "aria-label": label });
   grid(svg, width, axis, top, low, scale);
   hours(svg, first, count, x, offsetOf(now), width);
   for (const bar of bars) {

@@ -1,17 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 // The messages this device sent last, to the letter, and what each field of them means.
 
-import { ask, by, facts, label, make, place, speaker } from "./common.js";
+import { ask, by, facts, label, make, onReturn, place, speaker } from "./common.js";
 import { words as common } from "./words.js";
 import { fields, words as own } from "./words-sent.js";
 
 const EVERY_MS = 5_000;
 const say = speaker({ ja: { ...common.ja, ...own.ja }, en: { ...common.en, ...own.en } });
 const explain = speaker(fields);
+const ORDER = ["totals", "counts", "traits", "zones", "info", "health", "availability", "alert", "response"];
 let shown = "";
 
+const leafOf = (message) => message.topic.split("/").slice(4).join("/") || message.topic;
+
+// The numbers first, then what goes with them.
+function rank(message) {
+  const at = ORDER.indexOf(leafOf(message).split("/")[0]);
+  return at < 0 ? ORDER.length : at;
+}
+
 function block(message) {
-  const leaf = message.topic.split("/").slice(4).join("/") || message.topic;
+  const leaf = leafOf(message);
   const kind = leaf.split("/")[0];
   const section = make("section", {}, make("h2", {}, `${say(`kind-${kind}`)} (${leaf})`));
   section.append(make("p", {}, say(`kind-${kind}-text`)));
@@ -43,7 +52,9 @@ function keysOf(payload) {
 
 async function show() {
   const sent = await ask("/api/sent");
+  by("stale").hidden = Array.isArray(sent);
   if (!Array.isArray(sent)) return;
+  sent.sort((a, b) => rank(a) - rank(b));
   const text = JSON.stringify(sent);
   if (text === shown || document.querySelector("#messages details[open]")) return;
   shown = text;
@@ -56,3 +67,4 @@ place();
 document.title = say("sent-title");
 await show();
 setInterval(show, EVERY_MS);
+onReturn(show);

@@ -8,11 +8,13 @@ import { words as own } from "./words-staff.js";
 const TABS = ["hand", "check", "aim", "notice"];
 export const say = speaker({ ja: { ...common.ja, ...own.ja }, en: { ...common.en, ...own.en } });
 let csrf = "";
+let shown = ""; // the error on view
 const opened = {};
 
 export function problem(answer) {
   by("problem").hidden = !answer.error;
   by("done").hidden = true;
+  shown = answer.error ?? "";
   if (!answer.error) return;
   const known = say(`error-${answer.error}`, { n: Math.ceil(answer.wait_s ?? 0), why: answer.why ?? "" });
   by("problem-text").textContent = known;
@@ -22,6 +24,7 @@ export function problem(answer) {
 
 export function done(text) {
   by("problem").hidden = true;
+  shown = "";
   by("done").hidden = false;
   by("done-text").textContent = text;
 }
@@ -35,7 +38,8 @@ export async function act(deed) {
 
 export async function read(what) {
   const answer = await ask(`/api/staff/${what}`);
-  if (answer.error) problem(answer);
+  if (answer.error && answer.error !== shown) problem(answer);
+  if (!answer.error && shown === "away") problem({}); // reached again
   return answer;
 }
 
@@ -72,6 +76,16 @@ async function openTab() {
   opened[tab]?.open();
 }
 
+opened.notice = { open: showNotice };
+
+async function showNotice() {
+  const notice = await read("notice");
+  if (notice.error) return;
+  by("notice-standing").dataset.state = { on: "ok", waiting: "warn", off: "unknown" }[notice.estimates];
+  const since = notice.since ? say("notice-since", { since: notice.since }) : say("notice-not-yet");
+  by("notice-standing-text").textContent = `${since} ${say(`estimates-${notice.estimates}`)}`;
+}
+
 async function gates() {
   const aim = await ask("/api/staff/aim");
   return aim.gates ?? [];
@@ -91,7 +105,8 @@ function onSubmit(id, deedOf, text) {
 
 by("sign-in").addEventListener("submit", async (event) => {
   event.preventDefault();
-  const answer = await ask("/api/staff/sign-in", { pin: by("pin").value });
+  const pin = by("pin").value.normalize("NFKC").replace(/[\s-]/g, ""); // full-width digits, and the label's space
+  const answer = await ask("/api/staff/sign-in", { pin });
   by("pin").value = "";
   problem(answer);
   if (!answer.error) show(true, answer.csrf);
@@ -105,7 +120,10 @@ onSubmit("set-inside", (d) => ({ what: "set_inside", inside: Number(d.inside) })
 onSubmit("event", (d) => ({ what: "event", action: d.action }), (d) => say(`done-${d.action}`));
 onSubmit("incident", (d) => ({ what: "incident", topic: d.topic, text: d.text }), () => say("done-noted"));
 onSubmit("staff-passages", (d) => ({ what: "staff_passages", gate: d.gate, entered: Number(d.entered), left: Number(d.left) }), () => say("done-noted"));
-onSubmit("notice-up", (d) => ({ what: "notice_up", since: d.since }), (d) => say("done-notice", { since: d.since }));
+onSubmit("notice-up", (d) => ({ what: "notice_up", since: d.since }), (d) => {
+  showNotice();
+  return say("done-notice", { since: d.since });
+});
 by("print").addEventListener("click", async () => {
   const day = await read("day");
   if (day.error) return;
