@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
+import contextlib
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from nigiwai import settings
+from nigiwai import mistakes, settings
 from nigiwai.errors import SettingsError
 
 DOOR = {"name": "door", "line": [[0.0, 0.75], [1.0, 0.75]], "inside": [0.5, 0.4]}
@@ -19,7 +22,7 @@ def refused(table: dict[str, Any]) -> str:
 def test_every_key_has_a_default_and_a_description() -> None:
     assert settings.parse({}) == settings.Settings()
     for section in settings.Settings.model_fields.values():
-        model = settings._inner_section(section.annotation)
+        model = mistakes.inner_section(section.annotation)
         assert model is not None
         assert all(f.description for f in model.model_fields.values()), model
 
@@ -53,6 +56,25 @@ def test_a_mistake_is_told_with_key_value_and_remedy(table: dict[str, Any], told
     for words in told:
         assert words in message
     assert message.startswith("nigiwai.toml: ")
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(data=st.data())
+def test_whatever_is_written_gets_an_answer_in_words(data: st.DataObject) -> None:
+    sections = settings.Settings.model_fields
+    name = data.draw(st.sampled_from(sorted(sections)))
+    section = mistakes.inner_section(sections[name].annotation)
+    assert section is not None
+    row = data.draw(st.dictionaries(st.sampled_from(sorted(section.model_fields)), VALUES, min_size=1, max_size=3))
+    table = {name: data.draw(st.sampled_from([row, [row], [row, row]]))}
+    with contextlib.suppress(SettingsError):
+        settings.parse(table)
 
 
 def test_all_mistakes_are_told_together() -> None:

@@ -5,13 +5,12 @@ Both rooms read the same file. Each key has a default, a unit in its name and on
 from this page and a test compares the two.
 """
 
-import difflib
 import hashlib
 import ipaddress
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
@@ -19,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 from nigiwai.door.records import MAX_GATES, Name
 from nigiwai.errors import SettingsError
 from nigiwai.geometry import Point, crosses_itself, polyline_length, signed_distance
+from nigiwai.mistakes import told
 from nigiwai.paths import ADDED_MODELS
 
 MAX_POINTS = 16
@@ -365,20 +365,9 @@ def parse(table: dict[str, Any], where: str = "settings") -> Settings:
     try:
         return Settings.model_validate(table)
     except ValidationError as e:
-        mistakes = [_explain(error) for error in _causes(e.errors())]
+        mistakes = told(e, Settings)
         mistakes += [m for m in _unchecked_names(table) if m not in mistakes]
         raise SettingsError("\n".join(f"{where}: {mistake}" for mistake in mistakes)) from None
-
-
-def _causes(errors: Sequence[Any]) -> list[Any]:
-    """The mistakes without those that only follow: a line is not "too short" because one of its points is wrong."""
-    paths = [error["loc"] for error in errors]
-
-    def follows(error: Any) -> bool:
-        loc = error["loc"]
-        return error["type"] == "too_short" and any(len(p) > len(loc) and p[: len(loc)] == loc for p in paths)
-
-    return [error for error in errors if not follows(error)]
 
 
 def _same_name(kind: str, names: Sequence[str]) -> str | None:
@@ -396,53 +385,6 @@ def _unchecked_names(table: dict[str, Any]) -> list[str]:
         if mistake := _same_name(kind, [n for n in names if isinstance(n, str)]):
             mistakes.append(f"{kind}: {mistake}")
     return mistakes
-
-
-def _explain(error: Any) -> str:
-    """One mistake: the key's path, the value, what is allowed, and the nearest key."""
-    loc = [str(part) for part in error["loc"]]
-    key = ".".join(loc) or "(top level)"
-    if error["type"] == "extra_forbidden":
-        known = _known_keys(loc[:-1])
-        near = difflib.get_close_matches(loc[-1], known, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
-        return f"{key}: unknown key; {hint}"
-    message = str(error["msg"]).removeprefix("Value error, ")
-    if error["type"] == "missing":
-        return f"{key}: is missing; {_describe(loc)}"
-    if error["type"] == "value_error":
-        return f"{key}: {message}"
-    if error["type"] == "string_pattern_mismatch":
-        return f"{key} = {error['input']!r}: is not written as it must be. {_describe(loc)}"
-    if error["type"] in ("too_short", "too_long"):
-        least, most = error["ctx"].get("min_length"), error["ctx"].get("max_length")
-        allowed = f"at least {least}" if error["type"] == "too_short" else f"at most {most}"
-        return f"{key}: has {error['ctx']['actual_length']} entries; {allowed} are allowed"
-    return f"{key} = {error['input']!r}: {message[0].lower()}{message[1:]}"
-
-
-def _section_at(loc: list[str]) -> type[BaseModel]:
-    """The table of the settings that the path leads to."""
-    section: type[BaseModel] = Settings
-    for part in loc:
-        field = section.model_fields.get(part)
-        inner = field and _inner_section(field.annotation)
-        section = inner or section
-    return section
-
-
-def _inner_section(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next((s for a in get_args(annotation) if (s := _inner_section(a))), None)
-
-
-def _known_keys(loc: list[str]) -> list[str]:
-    return sorted(_section_at(loc).model_fields)
-
-
-def _describe(loc: list[str]) -> str:
-    return _section_at(loc[:-1]).model_fields[loc[-1]].description or "give it a value"
 
 
 def _anchored(settings: Settings, folder: Path) -> Settings:
