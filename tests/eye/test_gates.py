@@ -265,7 +265,7 @@ def test_ins_and_outs_of_one_person_alternate_through_a_gate_as_wide_as_the_view
 @settings(max_examples=150, deadline=None)
 def test_the_fast_distance_is_the_reference_distance(line: list[Spot], points: list[Spot]) -> None:
     corners = [Point(*p) for p in line]
-    fast, _ = GateLine(tuple(corners), 1.0, SIZE).inner_and_room(np.array(points))
+    fast = GateLine(tuple(corners), 1.0, SIZE).inner_of(np.array(points).T)
     slow = [signed_distance(Point(*p), corners) for p in points]
     assert np.abs(fast) == pytest.approx(np.abs(slow), abs=1e-6)
     far = np.abs(slow) > 1e-6

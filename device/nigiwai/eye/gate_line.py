@@ -7,7 +7,6 @@ r"""One gate in pixels: how far points lie on its inner side, and how much room 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -18,13 +17,13 @@ from nigiwai.geometry import Point, distance_to_polyline, signed_distance
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
 class GateLine:
     """A gate's polyline in px, the sign of its inner side, and the picture's size in px."""
 
-    corners: tuple[Point, ...]
-    inner_sign: float
-    size: tuple[int, int]
+    def __init__(self, corners: Sequence[Point], inner_sign: float, size: tuple[int, int]) -> None:
+        """corners: two or more, none equal to the next."""
+        self.corners, self.inner_sign, self.size = tuple(corners), inner_sign, size
+        self._normals = [_normal(a, b) for a, b in pairwise(self.corners)]
 
     @staticmethod
     def of(line: Sequence[tuple[float, float]], inside: tuple[float, float], size: tuple[int, int]) -> "GateLine":
@@ -34,6 +33,11 @@ class GateLine:
         inner = signed_distance(Point(inside[0] * size[0], inside[1] * size[1]), corners)
         return GateLine(corners, 1.0 if inner > 0 else -1.0, size)
 
+    @property
+    def straight(self) -> bool:
+        """Whether it has no bend."""
+        return len(self.corners) == 2
+
     def inner(self, p: Point) -> float:
         """How far `p` lies on the inner side, in px; negative on the outer side."""
         return self.inner_sign * signed_distance(p, self.corners)
@@ -42,46 +46,59 @@ class GateLine:
         """The distance in px from `p` to the drawn line itself, ends not prolonged."""
         return distance_to_polyline(p, self.corners)
 
-    def inner_and_room(self, points: Floats) -> tuple[Floats, Floats]:
-        """For points (N, 2): `inner` (N,), and the room (N, 2) in px the picture leaves outside and inside of the gate.
+    def inner_of(self, points: Floats) -> Floats:
+        """(N,): `inner` of points (2, N)."""
+        if not self.straight:
+            return self._nearest(points)[0]
+        (ax, ay), (nx, ny) = self.corners[0], self._normals[0]
+        across: Floats = (points[0] - ax) * (nx * self.inner_sign) + (points[1] - ay) * (ny * self.inner_sign)
+        return across
 
-        The room is measured along the normal from the point of the line nearest to each.
+    def room(self, points: Floats) -> Floats:
+        """(2, N): the room in px that the picture leaves outside and inside of the gate near points (2, N).
+
+        Measured along the normal from the point of the line nearest to each.
         """
-        n = len(points)
-        best = np.full(n, np.inf)
-        foot, normal = np.zeros((n, 2)), np.zeros((n, 2))
-        for i in range(len(self.corners) - 1):
-            near, across = self._nearest(points, i)
-            distance = np.hypot(*(points - near).T)
-            closer = distance < best
-            best[closer], foot[closer], normal[closer] = distance[closer], near[closer], across[closer]
-        side = np.sign(((points - foot) * normal).sum(axis=1)) * self.inner_sign
-        inward = normal * self.inner_sign
-        straight = inward / np.maximum(np.hypot(*inward.T), 1e-9)[:, None]
-        return side * best, np.stack((self._room(foot, -straight), self._room(foot, straight)), axis=1)
+        _, foot, inward = self._nearest(points)
+        straight = inward / np.maximum(np.hypot(*inward), 1e-9)
+        return np.stack((self._room(foot, -straight), self._room(foot, straight)))
 
-    def _nearest(self, points: Floats, i: int) -> tuple[Floats, Floats]:
-        """The nearest point of segment `i` (N, 2), end segments prolonged, and the normal that decides the side."""
-        a, b = np.array(self.corners[i]), np.array(self.corners[i + 1])
-        last = len(self.corners) - 2
-        along = (points - a) @ (b - a) / ((b - a) @ (b - a))
-        t = np.clip(along, -np.inf if i == 0 else 0.0, np.inf if i == last else 1.0)
-        across = np.broadcast_to(_normal(a, b), points.shape).copy()
+    def _nearest(self, points: Floats) -> tuple[Floats, Floats, Floats]:
+        """`inner` (N,) of points (2, N), the point of the line nearest to each (2, N), and the way inwards there."""
+        n = points.shape[1]
+        best, foot, inward = np.full(n, np.inf), np.zeros((2, n)), np.zeros((2, n))
+        for i in range(len(self._normals)):
+            near, across = self._nearest_on(points, i)
+            distance = np.hypot(*(points - near))
+            closer = distance < best
+            best = np.where(closer, distance, best)
+            foot = np.where(closer, near, foot)
+            inward = np.where(closer, across * self.inner_sign, inward)
+        return np.sign(((points - foot) * inward).sum(axis=0)) * best, foot, inward
+
+    def _nearest_on(self, points: Floats, i: int) -> tuple[Floats, Floats]:
+        """The nearest point of segment `i` (2, N), end segments prolonged, and the normal that decides the side."""
+        a, b = self.corners[i], self.corners[i + 1]
+        dx, dy = b.x - a.x, b.y - a.y
+        last = len(self._normals) - 1
+        along = ((points[0] - a.x) * dx + (points[1] - a.y) * dy) / (dx * dx + dy * dy)
+        t = np.minimum(np.maximum(along, -np.inf if i == 0 else 0.0), np.inf if i == last else 1.0)
+        across = np.repeat(np.array(self._normals[i])[:, None], points.shape[1], axis=1)
         if i > 0:
-            across[t == 0.0] += _normal(np.array(self.corners[i - 1]), a)
+            across[:, t == 0.0] += np.array(self._normals[i - 1])[:, None]
         if i < last:
-            across[t == 1.0] += _normal(b, np.array(self.corners[i + 2]))
-        return a + t[:, None] * (b - a), across
+            across[:, t == 1.0] += np.array(self._normals[i + 1])[:, None]
+        return np.stack((a.x + t * dx, a.y + t * dy)), across
 
     def _room(self, start: Floats, direction: Floats) -> Floats:
-        """(N,) how far one can go from `start` (N, 2) along unit vectors before the picture ends; 0 outside of it."""
-        size = np.array(self.size, np.float64)
+        """(N,) how far one can go from `start` (2, N) along unit vectors before the picture ends; 0 outside of it."""
+        size = np.array(self.size, np.float64)[:, None]
         ahead = np.where(direction > 0, size - start, start)
-        room: Floats = (ahead / np.maximum(np.abs(direction), 1e-9)).min(axis=1)
+        room: Floats = (ahead / np.maximum(np.abs(direction), 1e-9)).min(axis=0)
         return np.maximum(0.0, room)
 
 
-def _normal(a: Floats, b: Floats) -> Floats:
-    dx, dy = b - a
-    normal: Floats = np.array([-dy, dx]) / np.hypot(dx, dy)
-    return normal
+def _normal(a: Point, b: Point) -> tuple[float, float]:
+    dx, dy = b.x - a.x, b.y - a.y
+    length = (dx * dx + dy * dy) ** 0.5
+    return -dy / length, dx / length

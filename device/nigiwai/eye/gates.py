@@ -26,7 +26,7 @@ from enum import Enum, auto
 import numpy as np
 
 from nigiwai.clock import BootNs
-from nigiwai.eye.gate_line import Floats, GateLine
+from nigiwai.eye.gate_line import GateLine
 from nigiwai.eye.types import Crossing, Direction, Track
 from nigiwai.geometry import Point
 from nigiwai.settings import Gate
@@ -96,7 +96,7 @@ class Sample:
     """One sight of a person by a gate: when, where, how far inside, their size and the band there (px)."""
 
     at: BootNs
-    foot: Point
+    foot: tuple[float, float]
     inner: float
     scale: float
     band: float
@@ -125,7 +125,7 @@ class Lane:
     name: str
     line: GateLine
     people: dict[int, Passage] = field(default_factory=dict)
-    counted: deque[tuple[BootNs, Point, Direction, int]] = field(default_factory=lambda: deque(maxlen=64))
+    counted: deque[tuple[BootNs, tuple[float, float], Direction, int]] = field(default_factory=lambda: deque(maxlen=64))
     passers: list[int] = field(default_factory=list)
 
 
@@ -177,27 +177,38 @@ def _samples(line: GateLine, tracks: Sequence[Track], at: BootNs) -> list[Sample
     """What the gate sees of each track."""
     if not tracks:
         return []
-    boxes = np.array([t.xyxy for t in tracks])
-    scale = np.maximum(boxes[:, 3] - boxes[:, 1], 2 * (boxes[:, 2] - boxes[:, 0]))
-    feet = np.array([t.foot for t in tracks])
-    inner, band = _inner_and_band(line, feet, scale)
-    rows = zip(feet.tolist(), inner.tolist(), scale.tolist(), band.tolist(), strict=True)
-    return [Sample(at, Point(*foot), i, s, b) for foot, i, s, b in rows]
+    inner = line.inner_of(np.array([t.foot for t in tracks]).T).tolist()
+    samples = [
+        Sample(at, t.foot, i, scale := _scale(t), HYSTERESIS * scale) for t, i in zip(tracks, inner, strict=True)
+    ]
+    _narrow_bands(line, [s for s in samples if abs(s.inner) < s.band])
+    return samples
 
 
-def _inner_and_band(line: GateLine, feet: Floats, scale: Floats) -> tuple[Floats, Floats]:
-    inner, room = line.inner_and_room(feet)
-    room_here = np.where(inner < 0, room[:, 0], room[:, 1])
-    return inner, np.maximum(LEAST_BAND * scale, np.minimum(HYSTERESIS * scale, EDGE_SHARE * room_here))
+def _scale(track: Track) -> float:
+    left, top, right, bottom = track.xyxy
+    return max(bottom - top, 2 * (right - left))
+
+
+def _narrow_bands(line: GateLine, samples: Sequence[Sample]) -> None:
+    """Takes the picture's edge into account; nobody beyond the widest band needs it."""
+    if not samples:
+        return
+    room = line.room(np.array([s.foot for s in samples]).T).tolist()
+    for sample, outside, inside in zip(samples, *room, strict=True):
+        here = outside if sample.inner < 0 else inside
+        sample.band = max(LEAST_BAND * sample.scale, min(sample.band, EDGE_SHARE * here))
 
 
 def _first_sight(lane: Lane, track: Track, sample: Sample) -> Passage:
     """Begins where the track began, before it was certain."""
     first = sample
     if track.origin is not None and track.age_s > 0:
-        inner, band = _inner_and_band(lane.line, np.array([track.origin]), np.array([sample.scale]))
         began = BootNs(sample.at - round(track.age_s * 1e9))
-        first = Sample(began, Point(*track.origin), float(inner[0]), sample.scale, float(band[0]))
+        inner = lane.line.inner(Point(*track.origin))
+        first = Sample(began, track.origin, inner, sample.scale, HYSTERESIS * sample.scale)
+        if abs(inner) < first.band:
+            _narrow_bands(lane.line, [first])
     passage = Passage(first, first, first)
     if (side := _clear_side(first)) is not None:
         passage.side = side
@@ -222,7 +233,12 @@ def _advance(lane: Lane, number: int, passage: Passage, sample: Sample) -> list[
         passage.anchor = last
     passage.last = sample
     side = _clear_side(sample)
-    return [] if side is None or not passage.sure or _unproven(passage) else _settle(lane, number, passage, side)
+    if side is None or not passage.sure:
+        return []
+    if side is passage.side and not passage.net:  # nothing new, as for nearly everybody in nearly every frame
+        passage.crossed_at = None
+        return []
+    return [] if _unproven(passage) else _settle(lane, number, passage, side)
 
 
 def _unproven(passage: Passage) -> bool:
@@ -297,8 +313,7 @@ def _leads_across(line: GateLine, far: Sample, near: Sample, inward: bool) -> bo
     if speed < BRISK_PER_S or abs(near.inner) > speed * near.scale * LEAD_S:
         return False
     share = near.inner / (far.inner - near.inner)
-    meeting = Point(near.foot.x - share * (far.foot.x - near.foot.x), near.foot.y - share * (far.foot.y - near.foot.y))
-    return line.beside(meeting) <= END_SLACK * near.scale
+    return line.beside(_between(near, far, -share)) <= END_SLACK * near.scale
 
 
 def _continues_a_count(lane: Lane, passage: Passage, inward: bool) -> bool:
@@ -308,22 +323,28 @@ def _continues_a_count(lane: Lane, passage: Passage, inward: bool) -> bool:
     for at, foot, counted, number in lane.counted:
         other = lane.people.get(number)
         gone = other is None or other.last.at <= first.at
-        near = abs(foot.x - first.foot.x) + abs(foot.y - first.foot.y) < first.scale
+        near = abs(foot[0] - first.foot[0]) + abs(foot[1] - first.foot[1]) < first.scale
         if counted is direction and gone and near and abs(first.at - at) < MEMORY_S * 1e9:
             return True
     return False
 
 
 def _meeting(line: GateLine, a: Sample, b: Sample) -> tuple[Point, BootNs]:
-    """Where and when the straight way between two sights met the line (its ends prolonged), by bisection."""
+    """Where and when the straight way between two sights met the line, its ends prolonged."""
+    share = a.inner / (a.inner - b.inner) if line.straight else _share_at_bend(line, a, b)
+    return _between(a, b, share), BootNs(a.at + round(share * (b.at - a.at)))
+
+
+def _share_at_bend(line: GateLine, a: Sample, b: Sample) -> float:
+    """Which share of the way between two sights had been gone at the line, by bisection."""
     low, high = 0.0, 1.0
     for _ in range(24):
         middle = (low + high) / 2
         inner = line.inner(_between(a, b, middle))
         low, high = (middle, high) if (inner < 0) == (a.inner < 0) else (low, middle)
-    share = (low + high) / 2
-    return _between(a, b, share), BootNs(a.at + round(share * (b.at - a.at)))
+    return (low + high) / 2
 
 
 def _between(a: Sample, b: Sample, share: float) -> Point:
-    return Point(a.foot.x + share * (b.foot.x - a.foot.x), a.foot.y + share * (b.foot.y - a.foot.y))
+    (ax, ay), (bx, by) = a.foot, b.foot
+    return Point(ax + share * (bx - ax), ay + share * (by - ay))
