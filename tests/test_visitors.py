@@ -12,7 +12,7 @@ import pytest
 from nigiwai.lab.demo import Part
 from tests.conftest import house_settings
 
-VIEW = "[view]\nheight_m = 2.8\ntilt_deg = 30.0\nfov_deg = 84.0\ndistortion = 0.1\n"
+VIEW = '[notice]\nsince = "2020-01-01"\n[view]\nheight_m = 2.8\ntilt_deg = 30.0\nfov_deg = 84.0\ndistortion = 0.1\n'
 
 
 @pytest.mark.timeout(1_000)

@@ -201,6 +201,11 @@ class Page(Section):
         None,
         description='The device\'s own access point, such as "10.42.0.0/24": the PIN works there without HTTPS.',
     )
+    names: Annotated[tuple[Line, ...], Field(max_length=8)] = Field(
+        (),
+        description='Public DNS names of this device, such as "gate-1.ward.example". Addresses, names without a dot and'
+        " local ones (.local, .lan, .internal, .home.arpa) always work; the page answers to no other.",
+    )
     check_limit_percent: Annotated[float, Field(gt=0.0, le=50.0)] = Field(
         5.0, description="An accuracy check passes if the count's error lies within this, with its whole interval."
     )

@@ -22,6 +22,14 @@ from nigiwai.enrol.trouble import REMEDIES
 _FONT = "HeiseiKakuGo-W5"
 _RED, _GREEN, _GREY = HexColor(0xC02020), HexColor(0x22AA77), HexColor(0x555555)
 
+_ACCEPT = (
+    (5.8, "初めて開くと警告が出ます。警告の画面で証明書の照合値(SHA-256)を下の値と比べ、"),
+    (5.8, "同じなら「詳細設定」から進んでください。違うときは開かず、本部に連絡してください。"),
+    (4.8, "At first the phone warns. Compare the certificate's SHA-256 with the value below:"),
+    (4.8, "if it begins like that, go on under “Advanced”; if not, stop and tell headquarters."),
+)
+"""How a phone comes to accept the certificate, which no authority that it knows has signed."""
+
 
 @dataclass(frozen=True)
 class Label:
@@ -69,10 +77,12 @@ def _head(canvas: Canvas, label: Label) -> None:
     _text(canvas, 98, 134, 8, f"nigiwai-{label.device}")
     _text(canvas, 98, 130, 8, label.access_point_password)
     whose = "この機器の証明書 This device" if label.of_device else "本部の証明書 Headquarters"
-    _text(canvas, 10, 140, 9, f"照合値 Fingerprint({whose})")
+    for row, (size, words) in enumerate(_ACCEPT):
+        _text(canvas, 10, 146.4 - 2.7 * row, size, words, _GREY)
+    _text(canvas, 10, 134.5, 9, f"照合値 Fingerprint({whose})")
     first, second = label.fingerprint[:19], label.fingerprint[20:]
-    _text(canvas, 10, 134, 10, first)
-    _text(canvas, 10, 129, 10, second)
+    _text(canvas, 10, 130, 10, first)
+    _text(canvas, 10, 126, 10, second)
 
 
 def _qr(canvas: Canvas, url: str) -> None:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The page's routes that everybody may use. They only read; nothing comes from outside this device."""
 
+from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -12,10 +13,13 @@ from starlette.routing import Route
 
 from nigiwai.link.status.board import Board
 from nigiwai.link.status.guard import Guard
+from nigiwai.link.status.sessions import client_of
 from nigiwai.link.status.staff import Staff
 
 STATIC = Path(__file__).with_name("static")
-MAX_STREAMS = 64
+MAX_STREAMS = 96
+MOST_PER_CLIENT = 32
+"""Streams of one address; a router may stand before a whole team."""
 KEEP_ALIVE_S = 15.0
 
 _TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
@@ -34,7 +38,7 @@ def build_app(board: Board, language: str, staff: Staff) -> Starlette:
         Route("/static/{name}", page.static),
         *staff.routes(),
     ]
-    return Starlette(routes=routes, middleware=[Middleware(Guard)])
+    return Starlette(routes=routes, middleware=[Middleware(Guard, names=staff.page.names)])
 
 
 class _Page:
@@ -43,7 +47,7 @@ class _Page:
     def __init__(self, board: Board, language: str) -> None:
         self._board = board
         self._language = language
-        self._streams = 0
+        self._streams: Counter[str] = Counter()
         self._html = {path: (STATIC / name).read_text(encoding="utf-8") for path, name in _PAGES.items()}
         self._files = {p.name: p.read_bytes() for p in STATIC.iterdir() if p.suffix in _TYPES}
 
@@ -77,14 +81,15 @@ class _Page:
         ready = self._board.latest[0] > 0
         return JSONResponse({"ok": ready}, 200 if ready else 503)
 
-    async def events(self, _request: Request) -> Response:
+    async def events(self, request: Request) -> Response:
         """The snapshots as they come, by server-sent events."""
-        if self._streams >= MAX_STREAMS:
+        who = client_of(request.client.host if request.client else "")
+        if self._streams.total() >= MAX_STREAMS or self._streams[who] >= MOST_PER_CLIENT:
             return PlainTextResponse("too many streams; try again later\n", 503)
-        return StreamingResponse(self._stream(), media_type="text/event-stream")
+        return StreamingResponse(self._stream(who), media_type="text/event-stream")
 
-    async def _stream(self) -> AsyncIterator[str]:
-        self._streams += 1
+    async def _stream(self, who: str) -> AsyncIterator[str]:
+        self._streams[who] += 1
         try:
             seen = 0
             yield "retry: 2000\n\n"
@@ -96,7 +101,8 @@ class _Page:
                 elif not await self._board.wait(seen, KEEP_ALIVE_S):
                     yield ": still here\n\n"
         finally:
-            self._streams -= 1
+            self._streams[who] -= 1
+            self._streams += Counter()  # forgets who has none
 
 
 def choose_language(asked: str, accepted: str, otherwise: str) -> str:

@@ -18,6 +18,7 @@ from nigiwai.errors import PageError, SettingsError
 from nigiwai.link.status.app import build_app
 from nigiwai.link.status.board import Board
 from nigiwai.link.status.desk import Desk
+from nigiwai.link.status.porter import Porter
 from nigiwai.link.status.sessions import PIN_PATTERN
 from nigiwai.link.status.staff import Staff
 from nigiwai.settings import Page, Settings, read_secret
@@ -39,7 +40,7 @@ def serving(settings: Settings, board: Board, desk: Desk) -> Iterator[str]:
     config = uvicorn.Config(
         build_app(board, settings.device.language, staff),
         loop="asyncio",
-        http="h11",
+        http=Porter,
         ws="none",
         lifespan="off",
         access_log=False,

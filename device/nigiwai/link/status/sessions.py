@@ -9,6 +9,7 @@ is known by its own mark, keeps its own count, and does not wait for the others.
 
 import hashlib
 import hmac
+import ipaddress
 import secrets
 from collections import deque
 from dataclasses import dataclass, field
@@ -81,6 +82,14 @@ class Sessions:
             return 0.0
         return min(SLOWEST_S, 0.25 * max(0, len(self._wrong_s) - CROWD))
 
+    def wait_s(self, address: str, mark: str, now_s: float) -> float:
+        """Seconds that this client has still to wait for what it did itself."""
+        return max(0.0, self._client(address, mark, now_s).until_s - now_s)
+
+    def key_of(self, address: str, mark: str) -> str:
+        """What counts as one client: a phone that signed in before, else an address."""
+        return f"mark {_digest(mark)}" if _digest(mark) in self._marks else f"address {address}"
+
     def try_pin(self, typed: str, address: str, mark: str, now_s: float) -> Opened | Refused:
         """Opens a session where the PIN is right and this client need not wait."""
         if self.pin is None:
@@ -95,7 +104,7 @@ class Sessions:
         return self._open(now_s)
 
     def _client(self, address: str, mark: str, now_s: float) -> _Client:
-        key = f"mark {_digest(mark)}" if _digest(mark) in self._marks else f"address {address}"
+        key = self.key_of(address, mark)
         if key not in self._clients and len(self._clients) >= MOST_CLIENTS:
             oldest = min(self._clients, key=lambda k: self._clients[k].last_s)
             del self._clients[oldest]
@@ -140,6 +149,15 @@ class Sessions:
 def csrf_matches(session: Session, token: str) -> bool:
     """Whether the token is this session's."""
     return hmac.compare_digest(session.csrf.encode(), token.encode())
+
+
+def client_of(host: str) -> str:
+    """One client: an IPv4 address, or the /64 of an IPv6 one, which a phone changes within at will."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    return str(address) if address.version == 4 else str(ipaddress.ip_network((int(address) >> 64 << 64, 64)))
 
 
 def _digest(secret: str) -> str:

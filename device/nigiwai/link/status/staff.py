@@ -20,7 +20,7 @@ from nigiwai.link.notice.words import assessment
 from nigiwai.link.status import pages
 from nigiwai.link.status.deeds import READS, STAFF, ReadDay, SignIn
 from nigiwai.link.status.desk import Answer, Desk
-from nigiwai.link.status.sessions import PIN_PATTERN, Opened, Session, Sessions, csrf_matches
+from nigiwai.link.status.sessions import PIN_PATTERN, Opened, Session, Sessions, client_of, csrf_matches
 from nigiwai.settings import Page, Settings
 
 log = logging.getLogger(__name__)
@@ -28,7 +28,6 @@ log = logging.getLogger(__name__)
 COOKIE = "nigiwai_staff"
 MARK = "nigiwai_phone"
 MARK_S = 30 * 86_400
-MOST_SLOWED = 32
 POSTER_S = 60.0
 _STATUS = {
     "busy": 503,
@@ -55,7 +54,7 @@ class Staff:
         self.page = self.settings.page
         self._printing = asyncio.Lock()
         self._sessions = Sessions(self.pin)
-        self._slowed = 0
+        self._trying: set[str] = set()
 
     def routes(self) -> list[Route]:
         """All of them."""
@@ -87,11 +86,17 @@ class Staff:
         if not isinstance(pin, str) or not re.fullmatch(PIN_PATTERN, pin):
             return refuse("malformed")
         mark = request.cookies.get(MARK, "")
-        slow_s = self._sessions.slow_s(mark, time.monotonic())
-        if slow_s and self._slowed >= MOST_SLOWED:
-            return refuse("wait", wait_s=slow_s)
-        await self._slow(slow_s)
-        opened = self._sessions.try_pin(pin, _network(request), mark, time.monotonic())
+        # Each client has one attempt under way at most, so that nobody can queue in front of the others.
+        client = self._sessions.key_of(_network(request), mark)
+        wait_s = self._sessions.wait_s(_network(request), mark, time.monotonic())
+        if wait_s or client in self._trying:
+            return refuse("wait", wait_s=round(max(1.0, wait_s), 1))
+        self._trying.add(client)
+        try:
+            await asyncio.sleep(self._sessions.slow_s(mark, time.monotonic()))
+            opened = self._sessions.try_pin(pin, _network(request), mark, time.monotonic())
+        finally:
+            self._trying.discard(client)
         if not isinstance(opened, Opened):
             if opened.wrong:
                 await self.desk.ask(SignIn(outcome="wrong"), "-")
@@ -103,13 +108,6 @@ class Staff:
         answer.set_cookie(COOKIE, opened.cookie, httponly=True, samesite="strict", secure=secure)
         answer.set_cookie(MARK, opened.mark, max_age=MARK_S, httponly=True, samesite="strict", secure=secure)
         return answer
-
-    async def _slow(self, slow_s: float) -> None:
-        self._slowed += 1
-        try:
-            await asyncio.sleep(slow_s)
-        finally:
-            self._slowed -= 1
 
     async def sign_out(self, request: Request) -> Response:
         """Ends the session."""
@@ -246,10 +244,4 @@ async def _json(request: Request) -> dict[str, Any] | None:
 
 
 def _network(request: Request) -> str:
-    """What counts as one client: an IPv4 address, or the /64 of an IPv6 one, which a phone changes within at will."""
-    host = request.client.host if request.client else ""
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return host
-    return str(address) if address.version == 4 else str(ipaddress.ip_network((int(address) >> 64 << 64, 64)))
+    return client_of(request.client.host if request.client else "")
