@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What link takes of the zones that eye tells."""
 
+from types import SimpleNamespace
+
 from nigiwai.door.zones import CLASSES, ZoneStats, ZoneSums
 from nigiwai.link.keeper import Keeper
 from nigiwai.settings import parse
@@ -16,6 +18,8 @@ def keeper_with(table: dict[str, object]) -> Keeper:
     """A keeper without its house: what takes in the zones needs the settings only."""
     keeper = Keeper.__new__(Keeper)
     keeper._settings, keeper._zones, keeper._most = parse(table), None, {}
+    drawn = SimpleNamespace(zone_names=tuple(z.name for z in keeper._settings.zone))
+    keeper._clerk = SimpleNamespace(aiming=drawn)  # type: ignore[assignment]
     return keeper
 
 

@@ -8,9 +8,17 @@ difference between independent proportions", method 10) combines score intervals
 own part may be off. Pure.
 
 Staff err as well: a late tap is no error (eye matches within seconds), a double tap looks like a miss of the device,
-a forgotten tap like a false count. The two pull in opposite directions and nothing is taken off for them: with one in a
-hundred forgotten and one in a hundred doubled, the interval covers the truth in 96.7 % of simulated checks; who
-forgets three in a hundred makes the device look that much worse than it is (tests/link/test_accuracy.py).
+a forgotten tap like a false count, and nobody can tell them apart. So the middle stays what was seen, and each end also
+takes the distance that staff's own slips may have made: FORGOTTEN of the counts without a tap, DOUBLED of the taps
+without a count. Where both agree there is nothing to take, so a careful check stays narrow.
+
+How often it covers the truth (4,000 simulated checks each, seeds from 100,000 on, tests/link/test_accuracy.py):
+
+    staff who forget 0 to 4 % and double 0 to 2 %, one tap in a hundred beyond the window    96.7 %  (without: 92.5 %)
+    forget 1 %, double 1 %                                                                   98.3 %           (96.6 %)
+    forget 3 %, double 1 %                                                                   93.8 %           (87.8 %)
+    forget 1 %, double 3 %                                                                   93.5 %           (89.0 %)
+    forget 5 %, double 1 %                                                                   82.0 %           (66.6 %)
 """
 
 from dataclasses import dataclass
@@ -22,6 +30,11 @@ Z = 1.959964
 
 LEAST = 30
 """Fewer passages than this decide nothing (with 30 and no error at all the interval is still 11 % wide each side)."""
+
+FORGOTTEN = 0.55
+DOUBLED = 0.3
+"""Shares of what has no partner that may be staff's own slips; see above. Larger ones would hold for careless staff and
+make the interval of careful ones wider than its 95 %."""
 
 STEPS = (25, 50, 100, 200, 400)
 
@@ -76,8 +89,8 @@ def error_of(seen: Seen) -> Estimate:
     m, f = seen.missed / n, seen.false / n
     m_low, m_high = wilson(seen.missed, n)
     f_low, f_high = poisson(seen.false, n)
-    below = sqrt((f - f_low) ** 2 + (m_high - m) ** 2)
-    above = sqrt((f_high - f) ** 2 + (m - m_low) ** 2)
+    below = sqrt((f - f_low) ** 2 + (m_high - m) ** 2 + (FORGOTTEN * f) ** 2)
+    above = sqrt((f_high - f) ** 2 + (m - m_low) ** 2 + (DOUBLED * m) ** 2)
     return Estimate(max(-1.0, f - m - below), f - m, f - m + above)
 
 
