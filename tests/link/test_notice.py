@@ -13,8 +13,8 @@ import pytest
 from nigiwai.errors import SettingsError
 from nigiwai.link.notice.font import Cut
 from nigiwai.link.notice.poster import lines, poster
-from nigiwai.link.notice.words import assessment, japanese, others
-from nigiwai.settings import Settings, parse
+from nigiwai.link.notice.words import assessment, japanese, others, purpose, statement
+from nigiwai.settings import Settings, View, parse
 
 NOTICE = {
     "operator": "桜区地域振興課",
@@ -65,6 +65,41 @@ def test_the_poster_says_everything_in_five_ways(font: Path, size: str, width: i
     assert len(pdf) < 400_000
 
 
+@pytest.mark.parametrize("size", ["a4", "a3"])
+@pytest.mark.parametrize("period", ["", "2026年5月3日 9:00〜17:00、2026年5月4日 9:00〜17:00、2026年5月5日 9:00〜15:00"])
+def test_everything_required_stands_on_the_one_page(font: Path, size: str, period: str) -> None:
+    """Operator, purpose, what is estimated, frames in memory only, contact, period, approval, in each language."""
+    made = settings(
+        period=period, operator="桜区 地域振興部 にぎわい創出課", purpose="避難所の混雑の把握", purpose_en="crowding"
+    )
+    with_view = made.model_copy(update={"view": View(**VIEW)})
+    text = text_of(poster(with_view, size)).replace(" ", "")
+    for said in ("カメラ作動中", "運営者", "避難所の混雑の把握", "おとな・子どもの別", "メモリー内で処理", "期間",
+                 "問い合わせ先", "法務担当の承認", "10にん", "のこしません", "Purpose:crowding", "sumsof10peopleormore",
+                 "inmemory", "Period:", "Operator,contact:", "10人以上", "目的:避難所", "期间:", "运营者", "10명이상",
+                 "목적:避難所", "기간:", "문의처"):  # fmt: skip
+        assert said in text, said
+    content = max(streams(poster(with_view, size)), key=lambda s: s.count(b" Td ")).decode()
+    lowest = min(float(y) for y in re.findall(r"[\d.]+ ([-\d.]+) Td", content))
+    assert lowest > 20, "nothing runs off the page"
+
+
+def test_without_an_address_the_code_holds_the_statement_itself() -> None:
+    assert statement(settings()) == "https://ward.example/camera"
+    offline = statement(settings(statement_url=""))
+    assert "保存も送信もしません" in offline
+    assert "桜区地域振興課" in offline
+    assert "No picture is kept or sent" in offline
+    assert len(offline.encode()) <= 650, "a phone reads it from the poster"
+
+
+def test_a_purpose_of_the_operators_own_is_not_translated_by_guessing() -> None:
+    usual, own = settings().notice, settings(purpose="避難所の混雑の把握", purpose_ko="혼잡 파악").notice
+    assert purpose(usual, "en").startswith("to know how many")
+    assert purpose(own, "en") == "避難所の混雑の把握"
+    assert purpose(own, "ko") == "혼잡 파악"
+
+
 def test_it_names_what_is_estimated_only_where_it_is() -> None:
     without = settings()
     assert "子ども" not in japanese(without)[1][2][1]
@@ -78,6 +113,7 @@ def test_the_assessment_follows_the_settings() -> None:
     assert "桜区地域振興課" in text
     assert "0日" in text
     assert "法務担当" in text
+    assert "掲示を始めた日: 2026-05-01" in assessment(settings(), "2026-05-01")
 
 
 @pytest.mark.parametrize("missing", ["operator", "contact"])

@@ -366,7 +366,8 @@ def test_nobody_is_estimated_before_the_day_of_the_notice_is_recorded(bench: Ben
     bench.sign_in()
     bench.clerk.eye_came()
     assert told() == []
-    assert bench.ask("GET", "/api/staff/notice").json() == {"since": "", "estimates": "off"}
+    standing = bench.ask("GET", "/api/staff/notice").json()
+    assert (standing["since"], standing["estimates"]) == ("", "off")
     assert bench.do(what="notice_up", since="2099-01-01").json() == {"error": "future"}
     assert told() == []
     bench.do(what="notice_up", since="2026-04-01")
@@ -515,3 +516,14 @@ def test_every_read_of_the_days_result_is_audited(bench: Bench) -> None:
     bench.sign_in()
     bench.ask("GET", "/api/staff/day.csv")
     assert [c for c, _, _ in bench.audit()] == ["sign_in", "read_day"]
+
+
+def test_the_assessment_is_of_what_is_in_force(bench: Bench) -> None:
+    bench.sign_in()
+    bench.do(what="save_gates", version=0, gates=[{**GATE, "name": "north"}], zones=[ZONE])
+    bench.do(what="notice_up", since="2026-04-01")
+    text = bench.ask("GET", "/api/staff/assessment.txt").content.decode("utf-8-sig")
+    assert "ゲート(数える線): north" in text
+    assert "区域: queue" in text
+    assert "掲示を始めた日: 2026-04-01" in text
+    assert bench.clerk.aiming.in_force.sha256[:16] in text

@@ -124,7 +124,8 @@ class Clerk:
             case StartCheck() | EndCheck() | Tapped() | TakeBack() | ReadCheck():
                 return self.checking.do(deed, asked.boot_ms, now_ns)
             case ReadNotice():
-                return Answer(body={"since": self._notice_since, "estimates": self._estimates(now_ns)})
+                drawn = self.aiming.in_force.model_dump(mode="json", include={"gate", "zone"})
+                return Answer(body={"since": self._notice_since, "estimates": self._estimates(now_ns), **drawn})
             case AimOn() | AimOff() | ReadAim() | TryGates() | SaveGates():
                 return self.aiming.do(deed, now_ns)
             case _:

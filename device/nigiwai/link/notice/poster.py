@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The poster: one page, A4 or A3, Japanese large and four more ways to say it, a QR code to the statement."""
+"""The poster: one page, A4 or A3, Japanese large, four more ways to say it, a QR code to the statement."""
 
 import io
 from collections.abc import Iterable
@@ -10,17 +10,23 @@ import segno
 
 from nigiwai.errors import SettingsError
 from nigiwai.link.notice.font import Cut, cut
-from nigiwai.link.notice.words import APPROVAL, japanese, others
+from nigiwai.link.notice.words import APPROVAL, Words, japanese, others, statement
 from nigiwai.settings import Settings
 
 A4_PT = (595.28, 841.89)
 SCALES = {"a4": 1.0, "a3": 2**0.5}
 MARGIN = 42.0
 LOWEST = 58.0
-BIGNESSES = (1.35, 1.25, 1.15, 1.05, 0.95, 0.85, 0.75)
+GUTTER = 22.0
+HEAD = 104.0
+QR = 104.0
+BIGNESSES = tuple(n / 100 for n in range(160, 65, -4))
 """The largest at which everything fits above LOWEST is taken."""
 
-NOT_FIRST = "、。,.)」』!?ーぁぃぅぇぉっゃゅょァィゥェォッャュョ"
+RUNNING = "カメラ作動中  Camera in operation"
+DETAILS = "詳しい説明 Privacy statement"
+
+NOT_FIRST = "・、。，,.)」』!?ーぁぃぅぇぉっゃゅょァィゥェォッャュョ"
 """Letters that begin no line (JIS X 4051)."""
 
 INK, SOFT, GREEN, WHITE = "0.11 0.14 0.13 rg", "0.3 0.34 0.33 rg", "0.04 0.43 0.37 rg", "1 1 1 rg"
@@ -81,17 +87,14 @@ def poster(settings: Settings, size: str) -> bytes:
         raise SettingsError("notice.operator, notice.contact: are missing; a notice must name who is responsible")
     title, rows = japanese(settings)
     parts = others(settings)
-    everything = [title, *(w for row in rows for w in row), APPROVAL, "詳しくは", "Privacy statement"]
+    everything = [title, *(w for row in rows for w in row), APPROVAL]
+    everything += [RUNNING, DETAILS]
     everything += [w for part in parts for w in (part.title, *part.lines)]
     font = cut(settings.notice.font_file, "".join(everything) + " ")
     for bigness in BIGNESSES:
         sheet = Sheet(font)
-        _main_part(sheet, title, rows, settings.notice.statement_url, bigness)
-        for part in parts:
-            sheet.y -= 9 * bigness
-            sheet.text(part.title, MARGIN, 13 * bigness, A4_PT[0] - 2 * MARGIN, GREEN)
-            for line in part.lines:
-                sheet.text(line, MARGIN, 10 * bigness, A4_PT[0] - 2 * MARGIN)
+        _main_part(sheet, title, rows, statement(settings), bigness)
+        _in_columns(sheet, parts, bigness)
         if sheet.y > LOWEST:
             break
     sheet.y = 44.0
@@ -99,33 +102,61 @@ def poster(settings: Settings, size: str) -> bytes:
     return _pdf(sheet, SCALES[size])
 
 
+def _in_columns(sheet: Sheet, parts: list[Words], bigness: float) -> None:
+    """Two by two; the lower pair begins below the longer of the upper one."""
+    wide = (A4_PT[0] - 2 * MARGIN - GUTTER) / 2
+    for pair in (parts[:2], parts[2:]):
+        top = lowest = sheet.y - 6 * bigness
+        for column, part in enumerate(pair):
+            sheet.y, left = top, MARGIN + column * (wide + GUTTER)
+            sheet.text(part.title, left, 12.5 * bigness, wide, GREEN)
+            sheet.y -= 1.5 * bigness
+            for line in part.lines:
+                sheet.text(line, left, 9 * bigness, wide)
+                sheet.y -= 1.2 * bigness
+            lowest = min(lowest, sheet.y)
+        sheet.y = lowest
+
+
+def _camera(sheet: Sheet, x: float, y: float) -> None:
+    """A camera as on road signs: a body, a lens hood, and what it stands on."""
+    sheet.box(x, y + 14, 34, 22, WHITE)
+    sheet.stream.stream.append(
+        f"{WHITE} {x + 36:.2f} {y + 25:.2f} m {x + 50:.2f} {y + 35:.2f} l {x + 50:.2f} {y + 15:.2f} l f".encode()
+    )
+    sheet.box(x + 14, y, 6, 14, WHITE)
+    sheet.box(x + 6, y, 22, 4, WHITE)
+
+
 def _main_part(sheet: Sheet, title: str, rows: list[tuple[str, str]], url: str, bigness: float) -> None:
-    sheet.box(0, A4_PT[1] - 104, A4_PT[0], 104, GREEN)
-    sheet.y = A4_PT[1] - 20
-    sheet.text(title, MARGIN, 36, A4_PT[0] - 2 * MARGIN, WHITE)
-    sheet.y = A4_PT[1] - 118
-    if url:
-        _qr(sheet, url, A4_PT[0] - MARGIN - 92, sheet.y - 96)
+    sheet.box(0, A4_PT[1] - HEAD, A4_PT[0], HEAD, GREEN)
+    _camera(sheet, MARGIN, A4_PT[1] - 76)
+    sheet.y = A4_PT[1] - 16
+    sheet.text(title, MARGIN + 64, 33, A4_PT[0] - 2 * MARGIN - 64, WHITE)
+    sheet.text(RUNNING, MARGIN + 64, 14, A4_PT[0] - 2 * MARGIN - 64, WHITE)
+    sheet.y = A4_PT[1] - HEAD - 12
+    below_qr = sheet.y - QR - 24
+    _qr(sheet, url, A4_PT[0] - MARGIN - QR, sheet.y - QR - 2)
     for name, words in rows:
         top = sheet.y
-        sheet.text(name, MARGIN, 12 * min(1.1, bigness), 90, SOFT)
+        sheet.text(name, MARGIN, 11.5 * min(1.2, bigness), 86, SOFT)
         below, sheet.y = sheet.y, top
-        room = A4_PT[0] - 2 * MARGIN - 96 - (104 if url and top > A4_PT[1] - 230 else 0)
-        sheet.text(words or "-", MARGIN + 96, 14 * bigness, room)
+        room = A4_PT[0] - 2 * MARGIN - 90 - (QR + 14 if top > below_qr else 0)
+        sheet.text(words, MARGIN + 90, 12.5 * bigness, room)
         sheet.y = min(sheet.y, below) - 5 * bigness
-    sheet.y -= 4
+    sheet.y = min(sheet.y - 4, below_qr)
     sheet.box(MARGIN, sheet.y, A4_PT[0] - 2 * MARGIN, 0.8, SOFT)
 
 
 def _qr(sheet: Sheet, url: str, x: float, y: float) -> None:
-    rows = list(segno.make(url, error="m", micro=False).matrix)
-    step = 92 / len(rows)
+    rows = list(segno.make(url, error="m" if url.startswith("http") else "l", micro=False, encoding="utf-8").matrix)
+    step = QR / len(rows)
     for r, row in enumerate(rows):
         for c, dark in enumerate(row):
             if dark:
-                sheet.box(x + c * step, y + 92 - (r + 1) * step, step + 0.05, step + 0.05, INK)
+                sheet.box(x + c * step, y + QR - (r + 1) * step, step + 0.05, step + 0.05, INK)
     at, sheet.y = sheet.y, y - 1
-    sheet.text("詳しくは Privacy statement", x - 8, 8, 110, SOFT)
+    sheet.text(DETAILS, x, 7.5, QR + 6, SOFT)
     sheet.y = at
 
 

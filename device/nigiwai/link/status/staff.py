@@ -18,10 +18,10 @@ from starlette.routing import Route
 
 from nigiwai.link.notice.words import assessment
 from nigiwai.link.status import pages
-from nigiwai.link.status.deeds import READS, STAFF, ReadDay, SignIn
+from nigiwai.link.status.deeds import READS, STAFF, ReadDay, ReadNotice, SignIn
 from nigiwai.link.status.desk import Answer, Desk
 from nigiwai.link.status.sessions import PIN_PATTERN, Opened, Session, Sessions, client_of, csrf_matches
-from nigiwai.settings import Page, Settings
+from nigiwai.settings import Gate, Page, Settings, Zone
 
 log = logging.getLogger(__name__)
 
@@ -162,19 +162,34 @@ class Staff:
     async def poster(self, request: Request) -> Response:
         """The notice as a PDF."""
         size = request.path_params["size"]
-        if self._session(request) is None:
+        session = self._session(request)
+        if session is None:
             return refuse("signed_out")
         if size not in ("a4", "a3"):
             return JSONResponse({"error": "malformed"}, 404)
+        settings, _ = await self._in_force(session)
         async with self._printing:
-            made = await make_poster(self.settings, size)
+            made = await make_poster(settings, size)
         return _file(made, "application/pdf", f"poster-{size}.pdf") if made else refuse("no_notice")
 
     async def assessment(self, request: Request) -> Response:
         """The draft of the privacy impact assessment."""
-        if self._session(request) is None:
+        session = self._session(request)
+        if session is None:
             return refuse("signed_out")
-        return _file(assessment(self.settings).encode("utf-8-sig"), "text/plain; charset=utf-8", "assessment.txt")
+        text = assessment(*await self._in_force(session))
+        return _file(text.encode("utf-8-sig"), "text/plain; charset=utf-8", "assessment.txt")
+
+    async def _in_force(self, session: Session) -> tuple[Settings, str]:
+        """The settings with what was drawn over them, and the day of the notice."""
+        answer = await self.desk.ask(ReadNotice(), session.who)
+        if answer.error:
+            return self.settings, self.settings.notice.since
+        drawn = {
+            "gate": tuple(Gate(**g) for g in answer.body["gate"]),
+            "zone": tuple(Zone(**z) for z in answer.body["zone"]),
+        }
+        return self.settings.model_copy(update=drawn), answer.body["since"]
 
     def _session(self, request: Request) -> Session | None:
         cookie = request.cookies.get(COOKIE)
