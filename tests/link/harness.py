@@ -126,13 +126,22 @@ port = {port}
 class Link:
     """link as a process."""
 
-    def __init__(self, folder: Path, port: int, *, interval_s: int = 60, mqtt: str = "", page_port: int = 0) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        port: int,
+        *,
+        interval_s: int = 60,
+        mqtt: str = "",
+        page_port: int = 0,
+        device: str = DEVICE,
+    ) -> None:
         self.folder = folder
         self.page_port = page_port or lasting_port()
         self.settings = folder / "nigiwai.toml"
         text = SETTINGS.format(
             site=SITE,
-            device=DEVICE,
+            device=device,
             folder=folder,
             interval_s=interval_s,
             port=port,
