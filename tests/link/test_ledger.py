@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from nigiwai.link.intervals import sum_gates
 from nigiwai.link.ledger import Ledger
-from nigiwai.link.messages import ClockState, Mark
+from nigiwai.link.messages import MAX_SPANS, ClockState, Mark
 from nigiwai.link.store.rows import Record
 from tests.link.world import MINUTE, Eye, S, World, everything, opened, run_minutes, sums, utc_ns
 
@@ -138,6 +138,33 @@ def test_a_late_bin_amends_its_interval(tmp_path: Path) -> None:
     assert amended[0].interval.gates == {"door": (12, 0)}
     assert amended[0].interval.blind_ns == 0
     assert amended[0].totals == {"door": (12, 0)}
+
+
+def test_more_replacements_than_a_message_has_room_for_are_spread_over_several(tmp_path: Path) -> None:
+    """An hour that nobody heard of comes bin by bin between new minutes, and then the clock is set."""
+    world = World(wrong_ns=-99_000 * S, synchronised=False)
+    eye, ledger = Eye(world), opened(tmp_path, world)
+    ledger.greet(eye.hello())
+    run_minutes(ledger, eye, [(1, 0)])
+    late = [eye.bin(1, 0) for _ in range(720)]
+    ledger.tick(world.now(), 3_600 * S)
+    heard = {r.number: r for r in everything(ledger)}
+    for bin_ in late[: MAX_SPANS + 10]:
+        ledger.commit([bin_])
+        run_minutes(ledger, eye, [(1, 0)])
+        heard |= {r.number: r for r in everything(ledger)}
+    assert_totals(ledger, [heard[n] for n in sorted(heard)])
+    assert_tiles(everything(ledger))
+
+    world.wrong_ns, world.synchronised = 0, True
+    ledger.tick(world.now(), 0)
+
+    heard |= {r.number: r for r in everything(ledger)}
+    assert max(len(r.replaces) for r in heard.values()) == MAX_SPANS
+    assert sorted(heard) == list(range(1, max(heard) + 1))
+    assert_totals(ledger, [heard[n] for n in sorted(heard)])
+    assert_tiles(everything(ledger))
+    assert sums(everything(ledger)) == {"door": (1 + 2 * (MAX_SPANS + 10), 0)}
 
 
 def test_a_device_that_was_off_leaves_one_blind_record(tmp_path: Path) -> None:

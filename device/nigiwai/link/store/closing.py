@@ -16,6 +16,7 @@ from nigiwai.link.intervals import (
     amend,
     compose,
     floor_to,
+    join_spans,
     merge,
     sum_gates,
 )
@@ -24,6 +25,8 @@ from nigiwai.link.store import bins, records
 from nigiwai.link.store.losses import read_note, write_note
 from nigiwai.link.store.records import Epoch
 from nigiwai.link.store.rows import Record, Spans, StoredBin
+
+_DETAIL_FROM = "detail-from"
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,12 +162,14 @@ def _amend_one(
     closed: Record,
     group: Sequence[tuple[StoredBin, Placed]],
 ) -> int:
-    interval, spans = closed.interval, records.withdraw(db, epoch.id, [closed.number])
+    interval, spans = closed.interval, records.withdraw(db, epoch, here.boot, [closed.number])
     for _, placed in group:
         interval = amend(interval, placed)
     number = records.append(db, epoch, here.boot, interval, spans)
     bins.move(db, closed.number, number)
     bins.assign(db, [b for b, _ in group], number)
+    if closed.number < detail_from(db):
+        note_detail_from(db, number + 1)
     return number
 
 
@@ -176,8 +181,8 @@ def place_anew(db: sqlite3.Connection, epoch: Epoch, here: Here, before: Place, 
     moved_ns = here.place.offset_ns - before.offset_ns
     until = max((epoch.cursor_ns or 0) + moved_ns, floor_to(_last_end(db, here), step_ns))
     start = _start_anew(db, epoch.id, here.boot, wrong, moved_ns, until)
-    spans = records.withdraw(db, epoch.id, wrong)
-    for first, last in spans:
+    spans = records.withdraw(db, epoch, here.boot, wrong)
+    for first, last in join_spans(wrong):
         bins.release(db, first, last)
     anew = replace(epoch, cursor_ns=start, seen_until_ns=0)
     return close_until(db, anew, here, until, step_ns, spans, anew=True)
@@ -215,17 +220,31 @@ def _kept_records(db: sqlite3.Connection, epoch: int, boot: str) -> list[int]:
     rows = db.execute(
         "SELECT number FROM record WHERE epoch = ? AND boot = ? AND replaced_by IS NULL AND number >= ?"
         " ORDER BY number",
-        (epoch, boot, int(read_note(db, "detail-from") or 0)),
+        (epoch, boot, detail_from(db)),
     )
     return [row["number"] for row in rows]
 
 
 def coarsen(db: sqlite3.Connection, epoch: Epoch, found: Sequence[Record], boot: str) -> int:
-    """One record in place of these; its number."""
-    spans = records.withdraw(db, epoch.id, [r.number for r in found])
-    return records.append(db, epoch, boot, merge([r.interval for r in found]), spans)
+    """One record in place of these; its number. It has no bins, so a clock that is set later cannot place it anew."""
+    spans = records.withdraw(db, epoch, boot, [r.number for r in found])
+    number = records.append(db, epoch, boot, merge([r.interval for r in found]), spans)
+    for record in found:
+        bins.move(db, record.number, number)
+    note_detail_from(db, number + 1)
+    return number
 
 
 def note_detail_from(db: sqlite3.Connection, number: int) -> None:
-    """Bins of records below `number` are gone: those records cannot be placed anew."""
-    write_note(db, "detail-from", str(number))
+    """Bins of records below `number` are gone, or some of them: those records cannot be placed anew."""
+    write_note(db, _DETAIL_FROM, str(max(number, detail_from(db))))
+
+
+def detail_from(db: sqlite3.Connection) -> int:
+    """From which number on records can be placed anew: all their bins are kept."""
+    return int(read_note(db, _DETAIL_FROM) or 0)
+
+
+def begin_detail(db: sqlite3.Connection) -> None:
+    """Numbering has begun anew, and with it what can be placed anew."""
+    write_note(db, _DETAIL_FROM, "0")

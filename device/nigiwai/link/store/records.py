@@ -5,10 +5,11 @@ where they write.
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from nigiwai.link.intervals import Gates, Interval, add_gates, join_spans, subtract_gates, sum_gates
+from nigiwai.link.messages import MAX_SPANS
 from nigiwai.link.store.rows import Key, Record, Spans, gates_of, gates_text, record_columns, record_of
 
 _SELECT = "SELECT record.*, epoch.name FROM record JOIN epoch ON epoch.id = record.epoch "
@@ -70,26 +71,41 @@ def append(db: sqlite3.Connection, epoch: Epoch, boot: str, interval: Interval, 
     return number
 
 
-def withdraw(db: sqlite3.Connection, epoch: int, numbers: Sequence[int]) -> Spans:
+def withdraw(db: sqlite3.Connection, epoch: Epoch, boot: str, numbers: Sequence[int]) -> Spans:
     """These records count no longer; returns what their successor must say it replaces.
 
-    A withdrawn record that itself replaced others may never have been sent, so its successor names those too.
+    A withdrawn record that itself replaced others may never have been sent, so its successor names those too. A message
+    has room for MAX_SPANS: what is more is said by records before the successor that count nothing and last no time.
     """
-    rows = [row for n in numbers if (row := _row(db, epoch, n)) is not None]
+    rows = {n: row for n in numbers if (row := _row(db, epoch.id, n)) is not None}
+    inherited = [(first, last) for row in rows.values() for first, last in json.loads(row["replaces"])]
+    spans = join_spans(numbers, inherited)
+    while len(spans) > MAX_SPANS:
+        _withdraw_within(db, epoch.id, rows, spans[:MAX_SPANS])
+        at = record_of(rows[numbers[0]]).interval
+        at_ns = at.end_ns if at.start_ns is None else at.start_ns
+        bearer = replace(at, start_ns=at_ns, end_ns=at_ns, gates={}, blind_ns=0, marks=frozenset())
+        append(db, epoch, boot, bearer, spans[:MAX_SPANS])
+        spans = spans[MAX_SPANS:]
+    _withdraw_within(db, epoch.id, rows, spans)
+    return spans
+
+
+def _withdraw_within(db: sqlite3.Connection, epoch: int, rows: Mapping[int, sqlite3.Row], spans: Spans) -> None:
+    """Those of the rows that lie within the spans count no longer."""
+    gone = [n for n in rows if any(first <= n <= last for first, last in spans)]
     (before,) = db.execute("SELECT totals FROM epoch WHERE id = ?", (epoch,)).fetchone()
-    totals = subtract_gates(gates_of(before), sum_gates(gates_of(row["gates"]) for row in rows))
+    totals = subtract_gates(gates_of(before), sum_gates(gates_of(rows[n]["gates"]) for n in gone))
     db.execute("UPDATE epoch SET totals = ? WHERE id = ?", (gates_text(totals), epoch))
     successor = last_number(db, epoch) + 1
     db.executemany(
-        "UPDATE record SET replaced_by = ? WHERE epoch = ? AND number = ?", [(successor, epoch, n) for n in numbers]
+        "UPDATE record SET replaced_by = ? WHERE epoch = ? AND number = ?", [(successor, epoch, n) for n in gone]
     )
-    inherited = [(first, last) for row in rows for first, last in json.loads(row["replaces"])]
-    return join_spans(numbers, inherited)
 
 
 def _row(db: sqlite3.Connection, epoch: int, number: int) -> sqlite3.Row | None:
     row: sqlite3.Row | None = db.execute(
-        f"SELECT * FROM record WHERE epoch = ? AND number = ? AND {_LIVE}",  # noqa: S608 # a constant
+        _SELECT + f"WHERE epoch = ? AND number = ? AND {_LIVE}",
         (epoch, number),
     ).fetchone()
     return row

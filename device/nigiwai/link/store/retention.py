@@ -109,7 +109,9 @@ def _merge_oldest(db: sqlite3.Connection, epoch: Epoch, boot: str, step_ns: int)
 
 
 def _groups(found: Sequence[Record], step_ns: int) -> Iterator[list[Record]]:
-    for _, group in groupby(found, key=lambda r: (r.interval.start_ns or 0) // step_ns):
+    """Records that lie in the same step; those that last no time only say what others replace, and stay."""
+    lasting = (r for r in found if r.interval.start_ns != r.interval.end_ns)
+    for _, group in groupby(lasting, key=lambda r: (r.interval.start_ns or 0) // step_ns):
         yield list(group)
 
 
