@@ -14,7 +14,7 @@ import selectors
 import socket
 import time
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from nigiwai.door.allowance import Allowance, fresh_allowances
@@ -35,7 +35,6 @@ class _Connection:
 
     number: int
     socket: socket.socket
-    allowances: dict[str, Allowance] = field(default_factory=fresh_allowances)
     held: FromEye | None = None
     greeted: bool = False
 
@@ -52,6 +51,7 @@ class Listener:
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._listening, selectors.EVENT_READ)
         self._eye: _Connection | None = None
+        self._allowances: dict[str, Allowance] = fresh_allowances()
         self._numbers = 0
         self.refused = 0
 
@@ -145,7 +145,7 @@ class Listener:
         eye = self._eye
         if eye is None or eye.held is None:
             return []
-        if not eye.allowances[eye.held.kind].take(time.monotonic()):
+        if not self._allowances[eye.held.kind].take(time.monotonic()):
             self._listen_to(eye, reading=False)
             return []
         record, eye.held = eye.held, None
@@ -163,7 +163,7 @@ class Listener:
         eye = self._eye
         if eye is None or eye.held is None:
             return timeout_s
-        return min(timeout_s, eye.allowances[eye.held.kind].wait_s(time.monotonic()))
+        return min(timeout_s, self._allowances[eye.held.kind].wait_s(time.monotonic()))
 
     def _end(self, why: str) -> None:
         eye, self._eye = self._eye, None

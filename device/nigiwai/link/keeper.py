@@ -21,17 +21,17 @@ from nigiwai.link.clock import Clock
 from nigiwai.link.ledger import Ledger, Standing
 from nigiwai.link.lights import Facts, Lights, assess, changed
 from nigiwai.link.messages import Cause, Health, Light, Totals
+from nigiwai.link.mqtt.announcer import announce
 from nigiwai.link.mqtt.commands import Commands
-from nigiwai.link.mqtt.discovery import discovery, discovery_topic
 from nigiwai.link.mqtt.publisher import Publisher, State
 from nigiwai.link.mqtt.scada import Node
+from nigiwai.link.names import known_only
 from nigiwai.link.pacing import Budget
 from nigiwai.link.report import Reporter, Tallier, Tally, Upkeep
 from nigiwai.link.status.board import Board
 from nigiwai.link.status.desk import Desk
 from nigiwai.link.status.snapshot import Snapshot, snapshot
 from nigiwai.link.store.file import DamagedError, FullError
-from nigiwai.link.topics import Topics
 from nigiwai.link.zone import load_zone
 from nigiwai.settings import Settings
 
@@ -47,6 +47,9 @@ HEALTH_GAP_S = 10.0
 ALERTS = (20.0, 1 / 60)
 """Alerts at once, and a second in the long run; health holds the state in any case."""
 
+INFOS = (10.0, 1 / 60)
+"""The same for `info`, which changes with every eye that says hello."""
+
 TIDY_S = 3_600.0
 RETRY_S = 1.0
 VITALS_FRESH_S = 15.0
@@ -59,7 +62,6 @@ TOTALS_BUDGET_BYTES = (150_000.0, 15.0)
 WIRE_BYTES = 135.0
 """What a message costs beside its payload: topic, packet, PUBACK, and TCP and IP headers both ways (test_wire.py)."""
 
-_ANNOUNCED = "home-assistant"
 _OFF = State(connected=False, refused=False, why="off", tried=False)
 
 
@@ -112,7 +114,7 @@ class Keeper:
         self._waiting: list[tuple[int, Bin]] = []
         self._retry_s = 0.0
         self._hello: Hello | None = None
-        self._greeted: Hello | None = None
+        self._ungreeted: list[Hello] = []
         self._vitals: Vitals | None = None
         self._vitals_s = 0.0
         self._zones: ZoneStats | None = None
@@ -123,26 +125,15 @@ class Keeper:
         self._storage = Cause.STORAGE_SALVAGED if salvaged else Cause.NONE
         self._budget = Budget(*TOTALS_BUDGET_BYTES)
         self._alerts = Budget(*ALERTS)
+        self._infos = Budget(*INFOS)
         self._health_s = -HEALTH_GAP_S
         self._changed = True
         self._told: tuple[object, ...] = ()
         self._informed: tuple[Standing, Hello | None] | None = None
         self._informs: tuple[int, int | None] | None = None
         self._standing: Standing = ledger.standing()
-        if publisher is not None:
-            self._announce(publisher)
-
-    def _announce(self, publisher: Publisher) -> None:
-        """Tells Home Assistant about the device, or takes back what it was told."""
-        topics = Topics(self._settings.device.site, self._settings.device.name)
-        before = self._ledger.read_note(_ANNOUNCED)
-        wanted = discovery_topic(topics) if self._settings.mqtt.home_assistant else ""
-        if before and before != wanted:
-            publisher.keep_at(before, b"")
-        if wanted:
-            publisher.keep_at(wanted, discovery(topics, tuple(g.name for g in self._settings.gate)))
-            if before != wanted:
-                self._ledger.write_note(_ANNOUNCED, wanted)
+        self._gates_known: frozenset[str] = frozenset()
+        self._know_gates()
 
     @property
     def busy(self) -> bool:
@@ -174,6 +165,7 @@ class Keeper:
         self._changed |= self._clerk.serve(self._utc_ns())
         if self._reporter.drawn != (drawn := (self._clerk.aiming.names, self._clerk.aiming.zone_names)):
             self._reporter.drawn, self._tallier.names = drawn, drawn[0]
+            self._know_gates()
         if self._informs != (news := (self._clerk.aiming.version, self._clerk.checking.checked_ns)):
             self._informs, self._informed = news, None
             self._reporter.in_force_sha256 = self._clerk.aiming.in_force.sha256
@@ -229,7 +221,7 @@ class Keeper:
                 case ZoneStats():
                     self._see_zones(record)
                 case Bin():
-                    self._waiting.append((connection, record))
+                    self._waiting.append((connection, known_only(record, self._gates_known)))
                 case TraitTable():
                     self._keep_table(connection, record)
                 case _:
@@ -255,9 +247,23 @@ class Keeper:
         self._zones = stats
         self._most |= {z.zone: max(z.most, self._most.get(z.zone, 0)) for z in stats.zones}
 
+    def _know_gates(self) -> None:
+        """Learns the gates in force, and tells Home Assistant; no name that eye made up is ever stored or sent."""
+        names = self._clerk.aiming.names
+        try:
+            self._gates_known = self._ledger.know_gates(names)
+            self._standing = self._ledger.standing()
+            if self._publisher is not None:
+                announce(self._settings, self._ledger, self._publisher, names, self._gates_known)
+        except LedgerError as e:
+            self._gates_known |= frozenset(names)
+            self._fail(e)
+
     def _greet(self, hello: Hello) -> None:
         if hello.boot != self._now.boot:
             log.warning("eye speaks of another boot; the time of its bins is not known")
+        if hello != self._hello:
+            self._ungreeted.append(hello)  # bins of the run before may still wait for the disk
         self._hello = hello
         self._changed = True
         self._clerk.eye_came()
@@ -266,9 +272,9 @@ class Keeper:
     def _commit(self, now_s: float) -> None:
         """Stores what waits, then acknowledges it; tried again a little later where that fails."""
         try:
-            if self._hello is not None and self._greeted != self._hello:
-                self._ledger.greet(self._hello)
-                self._greeted = self._hello
+            while self._ungreeted:
+                self._ledger.greet(self._ungreeted[0])
+                del self._ungreeted[0]
             self._ledger.commit([b for _, b in self._waiting])
         except LedgerError as e:
             self._retry_s = now_s + RETRY_S
@@ -383,7 +389,7 @@ class Keeper:
         if now_s >= self._due.totals_s:
             self._due.totals_s = now_s + TOTALS_S
             self._keep_totals(publisher)
-        if self._informed != (told := (self._standing, self._hello)):
+        if self._informed != (told := (self._standing, self._hello)) and self._infos.take(1.0, now_s):
             self._informed = told
             publisher.keep("info", self._reporter.info(self._standing, self._hello))
         if now_s >= self._due.health_s:

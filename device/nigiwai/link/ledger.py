@@ -5,13 +5,14 @@ One file, one connection, one thread. Each public call is one transaction; when 
 that raises LedgerError has changed nothing.
 """
 
+import json
 import secrets
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nigiwai.door.records import BIN_MS, Bin, Hello
+from nigiwai.door.records import BIN_MS, MAX_GATES, Bin, Hello
 from nigiwai.door.tables import TraitTable
 from nigiwai.link.clock import STEP_NS, Place, Reading, stepped, updated
 from nigiwai.link.intervals import NS_PER_MS, Gates, floor_to, sum_gates
@@ -25,6 +26,11 @@ PATIENCE_NS = 2 * BIN_MS * NS_PER_MS
 """An interval waits this long for its last bin when eye is silent."""
 
 BEFORE_ALL: Key = (0, 0)
+
+MOST_NAMES = 4 * MAX_GATES - 1
+"""Names of gates that a message's sums have room for, beside UNKNOWN_GATE."""
+
+_GATES = "gates-known"
 
 _EVENT = "event"
 """The note that says whether an event was last begun or ended."""
@@ -117,6 +123,22 @@ class Ledger:
         """A run of eye begins, or came back."""
         with self._transaction() as db:
             bins.greet(db, hello.run, hello.boot)
+
+    def know_gates(self, names: Sequence[str]) -> frozenset[str]:
+        """Notes the names of gates that were ever configured; all that passages may be counted under.
+
+        Bins under a name that was changed may still be on their way, so names are kept. Where a message has no room for
+        one more, numbering begins anew with those that are in force.
+        """
+        known = tuple(json.loads(self.read_note(_GATES) or "[]"))
+        named = tuple(dict.fromkeys([*known, *names]))
+        if named != known:
+            with self._transaction() as db:
+                if len(named) > MOST_NAMES:
+                    carry.begin_anew(db, secrets.token_hex(4), self._begun_ns)
+                    named = tuple(names)
+                losses.write_note(db, _GATES, json.dumps(named))
+        return frozenset(named)
 
     def commit(self, arrived: Sequence[Bin]) -> bool:
         """Stores the bins and closes what they complete; whether a record was made. A bin that came before changes

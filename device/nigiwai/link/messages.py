@@ -228,7 +228,7 @@ class Traits(Envelope):
 
     type: Literal["traits"] = "traits"
     epoch: Epoch
-    table: Number = Field(description="Names the table within this device for ever; numbers may be left out.")
+    table: Number = Field(description="With the epoch, names the table for ever; numbers may be left out.")
     direction: Literal["in", "out"]
     start: Stamp | None = Field(description="Null where the time was never known.")
     end: Stamp | None

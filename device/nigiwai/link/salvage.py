@@ -27,6 +27,7 @@ _TABLES: dict[str, str] = {
     "audit": "id",
     "note": "key",
     "hand": "id",
+    "trait_table": "number",
 }
 """Every table and what orders it. A table is read from both ends, so that one bad page costs its own rows only."""
 

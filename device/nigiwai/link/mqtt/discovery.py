@@ -19,12 +19,17 @@ def discovery_topic(topics: Topics) -> str:
     return f"{PREFIX}/device/{_id(topics)}/config"
 
 
-def discovery(topics: Topics, gates: tuple[str, ...]) -> bytes:
-    """The message that announces the device with its gates, occupancy and health."""
+def discovery(topics: Topics, gates: tuple[str, ...], gone: tuple[str, ...] = ()) -> bytes:
+    """The message that announces the device with its gates, occupancy and health.
+
+    A component with nothing but its platform is removed: so go the gates that are no more.
+    """
     components = {"inside": _inside(topics), **_lights(topics), **_health(topics)}
     for gate in gates:
         components[f"{gate}_in"] = _passed(topics, gate, "in")
         components[f"{gate}_out"] = _passed(topics, gate, "out")
+    for gate in gone:
+        components |= {f"{gate}_{way}": {"platform": "sensor"} for way in ("in", "out")}
     announced = {
         "device": {
             "identifiers": [_id(topics)],

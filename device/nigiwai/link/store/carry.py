@@ -4,6 +4,7 @@
 import sqlite3
 from collections.abc import Sequence
 
+from nigiwai.link.store.closing import begin_detail
 from nigiwai.link.store.losses import add_loss
 from nigiwai.link.store.records import begin_epoch
 
@@ -18,14 +19,20 @@ def carry_over(db: sqlite3.Connection, tables: Sequence[Table], epoch_name: str,
             _insert(db, table, row)
     _name_lost_epochs(db, now_ns)
     missing = _missing(db)
+    begin_anew(db, epoch_name, now_ns)
+    add_loss(db, "salvaged", max(1, missing))
+    return missing
+
+
+def begin_anew(db: sqlite3.Connection, epoch_name: str, now_ns: int) -> None:
+    """Begins an epoch where the tiling of the one before has come to."""
     # Bins in records of an epoch that ended are only needed to know them again.
     db.execute("UPDATE bin SET record = 0 WHERE record IS NOT NULL")
     last = db.execute("SELECT cursor_ns, seen_until_ns FROM epoch ORDER BY id DESC LIMIT 1").fetchone()
     begin_epoch(db, epoch_name, now_ns)
+    begin_detail(db)
     if last is not None:
         db.execute("UPDATE epoch SET cursor_ns = ?, seen_until_ns = ? WHERE name = ?", (last[0], last[1], epoch_name))
-    add_loss(db, "salvaged", max(1, missing))
-    return missing
 
 
 def _insert(db: sqlite3.Connection, table: str, row: dict[str, object]) -> None:
