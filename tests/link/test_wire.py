@@ -14,6 +14,8 @@ import jsonschema
 import pytest
 
 from nigiwai.door.records import Ack, Bin, Hello, Vitals
+from nigiwai.door.tables import TableTaken, TraitTable
+from nigiwai.door.traits import Band, Company, Sex, mask_of
 from nigiwai.lab.broker import free_port
 from nigiwai.link import keeper as keeper_module
 from nigiwai.link.clock import Reading
@@ -24,6 +26,7 @@ from nigiwai.link.report import Reporter
 from nigiwai.link.schema import name_of, schema_of
 from nigiwai.link.status.board import Board
 from nigiwai.link.topics import Topics
+from nigiwai.link.traits import TableOutbox
 from nigiwai.link.zone import load_zone
 from nigiwai.settings import parse
 from tests.conftest import PROOF
@@ -51,6 +54,11 @@ MAX_BYTES = 160_000 + 2_840_000 * BINS // 17_280
 SETTLED = 6
 """Bins between two waits for the broker: half the time after which link leaves a broker that answers nothing."""
 
+TABLE_BINS = 180
+"""A table each way every quarter of an hour: no more are ever released."""
+
+TOLD_APART = 21
+
 SEGMENT = 40
 """Bytes of the TCP and IP headers of one segment."""
 
@@ -71,15 +79,15 @@ class Door:
     """A door through which the test hands records."""
 
     def __init__(self) -> None:
-        self.records: list[tuple[int, Hello | Bin | Vitals]] = []
+        self.records: list[tuple[int, Hello | Bin | Vitals | TraitTable]] = []
         self.connected, self.refused, self.acked = True, 0, 0
 
-    def poll(self, timeout_s: float) -> list[tuple[int, Hello | Bin | Vitals]]:
+    def poll(self, timeout_s: float) -> list[tuple[int, Hello | Bin | Vitals | TraitTable]]:
         records, self.records = self.records, []
         return records
 
-    def send(self, connection: int, record: Ack) -> None:
-        self.acked += 1
+    def send(self, connection: int, record: Ack | TableTaken) -> None:
+        self.acked += isinstance(record, Ack)
 
     def tell(self, record: object) -> None: ...
 
@@ -121,7 +129,8 @@ def _play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, port: int) -> None:
     ledger = opened(tmp_path, world)
     ledger._db.execute("PRAGMA synchronous = OFF")
     reporter = Reporter(settings, load_zone("Asia/Tokyo"))
-    publisher = Publisher(settings.mqtt, Topics("minato-ward", "gate-1"), ledger, reporter.counts)
+    tables = TableOutbox(settings, ledger)
+    publisher = Publisher(settings.mqtt, Topics("minato-ward", "gate-1"), ledger, reporter.counts, tables)
     door, eye, chance = Door(), Eye(world), random.Random(1)  # noqa: S311
     keeper = Keeper(settings, door, ledger, publisher, reporter, Board(), lambda: _reading(world))  # type: ignore[arg-type]
     door.records.append((1, eye.hello()))
@@ -131,12 +140,32 @@ def _play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, port: int) -> None:
         counted = eye.bin(chance.randint(1, 3), chance.randint(0, 3))
         counted = counted.model_copy(update={"gates": (counted.gates[0].model_copy(update={"gate": "main-entrance"}),)})
         door.records += [(1, counted), *([(1, _vitals(i))] if i % 2 == 0 else [])]
+        if i % TABLE_BINS == TABLE_BINS - 1:
+            door.records += [(1, _table(eye, i, direction)) for direction in ("in", "out")]
         keeper.step(0.0)
         if i % SETTLED == 0:
             _settle(publisher, keeper)
     keeper.stop(1.0)
     ledger.close()
     assert door.acked == BINS
+
+
+def _table(eye: Eye, i: int, direction: str) -> TraitTable:
+    """As many blocks as eye ever tells apart: child, adult and unknown, each in every kind of company."""
+    wholes = [(mask_of([company]), mask_of([Sex.UNKNOWN]), mask_of([band])) for company in Company for band in Band]
+    blocks = tuple((*whole, 1_000 + n) for n, whole in enumerate(wholes[:TOLD_APART]))
+    return TraitTable.model_validate(
+        {
+            "run": eye.run,
+            "number": 2 * (i // TABLE_BINS) + (direction == "out") + 1,
+            "direction": direction,
+            "start_ms": (i + 1 - TABLE_BINS) * 5_000,
+            "end_ms": (i + 1) * 5_000,
+            "k": 10,
+            "people": sum(b[3] for b in blocks),
+            "blocks": blocks,
+        }
+    )
 
 
 def _settle(publisher: Publisher, keeper: Keeper) -> None:
@@ -189,7 +218,7 @@ def test_every_message_of_a_day_is_valid_small_and_of_a_known_topic(day: Day) ->
         prefix, leaf = message.topic.rsplit("/", 1)
         assert prefix == "nigiwai/v1/minato-ward/gate-1"
         SCHEMAS[leaf].validate(json.loads(message.payload))
-        assert len(message.payload) <= 1_200
+        assert len(message.payload) <= (2_600 if leaf == "traits" else 1_200)
         assert message.retain == (leaf in ("availability", "info", "totals", "health"))
 
 
@@ -223,6 +252,7 @@ def test_messages_come_no_oftener_than_the_stated_capacity_takes_for_granted(day
     assert a_day["totals"] <= hours * 3_600 / keeper_module.TOTALS_S + 1
     assert a_day["health"] <= hours * 3_600 / keeper_module.HEALTH_GAP_S + 1
     assert a_day["counts"] <= hours * 60 + 1
+    assert a_day["traits"] == 2 * (BINS // TABLE_BINS)
     assert a_day.get("alert", 0) <= keeper_module.ALERTS[0] + hours * 60
 
 
@@ -231,7 +261,8 @@ WORDS = frozenset(
     previous_epoch previous_last k privacy at day today total occupancy now low high in out record start end blind_s
     flags clock late replaces broker storage power cause fps latency_median_ms latency_p95_ms frames_dropped
     eye_memory_mib link_memory_mib disk_free_mib temperature_c throttled undervoltage queue last_record uptime_s
-    refused_records refused_requests losses bins merged expired salvaged subject light main-entrance""".split()  # noqa: SIM905 # one a line would hide the list
+    refused_records refused_requests losses bins merged expired salvaged subject light check table direction people
+    withheld blocks company sex band children families said share basis main-entrance""".split()  # noqa: SIM905 # one a line would hide the list
 )
 
 
