@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The broker's files as they are shipped: TLS, certificates, and each device on its own branch."""
 
+import json
 import shutil
 import sqlite3
 import ssl
@@ -13,7 +14,9 @@ import paho.mqtt.client as mqtt
 import pytest
 
 from nigiwai.lab.broker import free_port
-from tests.link.harness import BRANCH, ROOT, Broker, FakeEye, Link, wait_for
+from tests.conftest import run_nigiwai
+from tests.link.harness import BRANCH, ROOT, Broker, FakeEye, Link, reference_consumer, wait_for
+from tests.link.test_service import SCHEMAS
 
 PROVISIONING = ROOT / "provisioning" / "broker"
 
@@ -29,7 +32,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("site")
     _certificates("ca", folder)
     _certificates("server", folder, "localhost", "127.0.0.1")
-    for name in (BRANCH, "ward/gate-2", "headquarters"):
+    for name in (BRANCH, "ward/gate-2", "headquarters", "rehearsal"):
         _certificates("client", folder, name)
     rogue = folder / "rogue"
     _certificates("ca", rogue)
@@ -37,17 +40,27 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def _rules_of_the_readme() -> str:
+    """The rules that README.md gives for a rehearsal."""
+    text = (PROVISIONING / "README.md").read_text(encoding="utf-8")
+    lines = [line.strip() for line in text[text.index("    user rehearsal") :].split("\n\n")[0].splitlines()]
+    assert len(lines) == 3
+    return "\n".join(["", *lines, ""])
+
+
 @pytest.fixture
 def secure(tmp_path: Path, site: Path) -> Iterator[Broker]:
-    """Mosquitto with the shipped configuration, its paths and port changed."""
+    """Mosquitto with the shipped configuration, its paths and port changed, and a rehearsal let in."""
     folder = tmp_path / "secure"
     folder.mkdir()
     port = free_port()
+    rules = (PROVISIONING / "access.conf").read_text(encoding="utf-8") + _rules_of_the_readme()
+    (folder / "access.conf").write_text(rules, encoding="utf-8")
     config = (PROVISIONING / "mosquitto.conf").read_text(encoding="utf-8")
     config = (
         config.replace("listener 8883", f"listener {port} 127.0.0.1")
         .replace("/etc/mosquitto/certs", str(site))
-        .replace("/etc/mosquitto/nigiwai-access.conf", str(PROVISIONING / "access.conf"))
+        .replace("/etc/mosquitto/nigiwai-access.conf", str(folder / "access.conf"))
         .replace("/var/lib/mosquitto/", f"{folder}/")
     )
     running = Broker(folder, config + "\nuser root\n", port)
@@ -197,3 +210,48 @@ def test_a_record_that_the_broker_refuses_is_not_delivered(secure: Broker, site:
     assert acked == 0
     assert kept >= 3
     eye.close()
+
+
+def _fleet(secure: Broker, site: Path, *more: object) -> subprocess.CompletedProcess[str]:
+    """The command as headquarters types it."""
+    keys = ["--ca-file", site / "ca.crt", "--cert-file", site / "rehearsal.crt", "--key-file", site / "rehearsal.key"]
+    played = ["--devices", 5, "--speed", 100_000, "--minutes", 90, "--start", "2026-11-23T10:00", *more]
+    return run_nigiwai("fleet", "--host", "localhost", "--port", secure.port, *keys, *played)
+
+
+def test_headquarters_rehearses_with_the_shipped_broker_and_ends_with_the_truth(secure: Broker, site: Path) -> None:
+    consumer = reference_consumer().Consumer(":memory:", lambda *_: None)
+    heard: list[tuple[str, bytes]] = []
+    headquarters = Client(secure, site, "headquarters", "nigiwai/v1/+/+/#")
+    headquarters.client.on_message = lambda _c, _d, m: heard.append((m.topic, bytes(m.payload)))
+
+    done = _fleet(secure, site, "--faults", "away,double,order,replace,covered")
+
+    assert done.returncode == 0, done.stderr
+    true = json.loads(done.stdout)["true"]
+    wait_for(lambda: sum(b'"stopped"' in p for _, p in heard) == 5, "every device to stop")
+    for topic, payload in heard:
+        SCHEMAS[topic.split("/")[4]].validate(json.loads(payload))
+        consumer.take(topic, payload)
+    assert {d: consumer.sums(f"rehearsal/{d}").get("door", [0, 0]) for d in true} == true
+    assert sum(entered for entered, _ in true.values()) > 100
+    leaves = {topic.split("/")[4] for topic, _ in heard}
+    assert {"availability", "info", "totals", "counts", "health"} <= leaves
+    headquarters.close()
+    consumer.db.close()
+
+
+def test_a_rehearsal_without_its_rule_says_which_is_missing(secure: Broker, site: Path) -> None:
+    done = _fleet(secure, site, "--site", "ward")
+
+    assert done.returncode != 0
+    assert "refuses nigiwai/v1/ward/" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_rehearsal_without_a_certificate_says_so(secure: Broker, site: Path) -> None:
+    done = run_nigiwai("fleet", "--host", "localhost", "--port", secure.port, "--ca-file", site / "ca.crt")
+
+    assert done.returncode != 0
+    assert f"localhost:{secure.port}" in done.stderr
+    assert "Traceback" not in done.stderr

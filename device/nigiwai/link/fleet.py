@@ -1,176 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
 """A rehearsal fleet: many devices with believable days, for headquarters to practise on and for load tests.
 
-Every message is built by the types that real devices use. Faults are those a consumer must stand: devices that go away
-and send late, records that come twice, out of order or not at all until they are asked for, and records that replace.
+Faults are those a consumer must stand: devices that go away and send late, cameras that are covered, records that come
+twice, out of order or not at all until they are asked for, and records that replace.
 """
 
 import json
-import logging
-import math
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
-from pydantic import ValidationError
+from paho.mqtt.reasoncodes import ReasonCode
 
 from nigiwai.errors import BrokerError
-from nigiwai.link.intervals import NS_PER_S, Gates, Interval, add_gates, merge, sum_gates
-from nigiwai.link.messages import Availability, ClockState, Envelope, Mark, Resend, Response
-from nigiwai.link.report import Reporter, Tally
-from nigiwai.link.store.rows import Record
-from nigiwai.link.zone import day, load_zone, local, midnight_ns
-from nigiwai.settings import parse
+from nigiwai.link.messages import Envelope
+from nigiwai.link.mqtt.connection import explain, tls_context
+from nigiwai.link.rehearsal import FAULTS, MINUTE_NS, Plan, Send, Simulated, visitors_a_minute
+from nigiwai.settings import Mqtt, read_secret
 
-log = logging.getLogger(__name__)
+__all__ = ["FAULTS", "Fleet", "Plan", "sums", "to_json", "visitors_a_minute"]
 
-FAULTS = ("away", "double", "order", "lose", "replace")
-ZONE = load_zone("Asia/Tokyo")
-MINUTE_NS = 60 * NS_PER_S
 _CONNECTIONS = 32
-Send = Callable[[str, Envelope, bool], None]
-"""Topic leaf, message, retained."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What is played. `speed`: simulated seconds a second. `minutes`: of simulated time; None for ever."""
-
-    host: str
-    port: int
-    devices: int
-    speed: float = 1.0
-    faults: tuple[str, ...] = ()
-    minutes: int | None = None
-    seed: int = 1
-    site: str = "rehearsal"
-    start_ns: int | None = None
-
-
-def visitors_a_minute(hour: float, size: float) -> tuple[float, float]:
-    """How many come in and go out in a minute at that hour of a day open from nine to six, busiest before noon."""
-    if not 8.75 <= hour <= 18.5:
-        return 0.0, 0.0
-    coming = size * (math.exp(-(((hour - 10.8) / 1.3) ** 2)) + 0.7 * math.exp(-(((hour - 14.2) / 1.5) ** 2)))
-    going = size * (0.75 * math.exp(-(((hour - 12.3) / 1.4) ** 2)) + 0.95 * math.exp(-(((hour - 16.2) / 1.3) ** 2)))
-    return coming, going
-
-
-@dataclass
-class Simulated:
-    """One device: what it counted, what it has sent, and what is wrong with it."""
-
-    name: str
-    plan: Plan
-    chance: random.Random
-    epoch: str = ""
-    records: list[Record] = field(default_factory=list)
-    waiting: list[Record] = field(default_factory=list)
-    away_until_ns: int = 0
-    today: Gates = field(default_factory=dict)
-    today_begun_ns: int = 0
-
-    def __post_init__(self) -> None:
-        self.epoch = f"{self.chance.getrandbits(32):08x}"
-        self.size = self.chance.choice([1.0, 3.0, 6.0, 15.0])
-        self.reporter = Reporter(parse({"device": {"site": self.plan.site, "name": self.name}}), ZONE)
-
-    def has(self, fault: str, probability: float) -> bool:
-        """Whether that fault strikes now."""
-        return fault in self.plan.faults and self.chance.random() < probability
-
-    def count(self, start_ns: int) -> None:
-        """One minute passes."""
-        at = local(start_ns, ZONE)
-        coming, going = visitors_a_minute(at.hour + at.minute / 60, self.size)
-        inside = sum(e - o for e, o in sum_gates([self.today]).values())
-        entered = _poisson(coming, self.chance)
-        gates = {"door": (entered, min(_poisson(going, self.chance), inside + entered))}
-        if midnight_ns(start_ns, ZONE) != self.today_begun_ns:
-            self.today, self.today_begun_ns = {}, midnight_ns(start_ns, ZONE)
-        self.today = add_gates(self.today, gates)
-        self._append(Interval(start_ns, start_ns + MINUTE_NS, gates, 0, frozenset(), ClockState.SYNCHRONISED))
-        if self.has("replace", 1 / 120) and len(self.records) >= 10:
-            self._replace_last(5)
-        if self.has("away", 1 / 240):
-            self.away_until_ns = start_ns + self.chance.randint(5, 90) * MINUTE_NS
-
-    def _append(self, interval: Interval, replaces: tuple[tuple[int, int], ...] = ()) -> None:
-        before = self.records[-1].totals if self.records else {}
-        totals = before if replaces else add_gates(before, interval.gates)
-        record = Record(self.epoch, (1, len(self.records) + 1), interval, totals, replaces)
-        self.records.append(record)
-        self.waiting.append(record)
-
-    def _replace_last(self, count: int) -> None:
-        """The last records in one, as a device merges them; none of them replaces another."""
-        old = self.records[-count:]
-        if any(r.replaces for r in old):
-            return
-        merged = merge([r.interval for r in old])
-        self._append(
-            Interval(merged.start_ns, merged.end_ns, merged.gates, 0, merged.marks | {Mark.AMENDED}, merged.clock),
-            ((old[0].number, old[-1].number),),
-        )
-
-    def speak(self, now_ns: int, send: Send) -> None:
-        """Sends what waits, unless it is away."""
-        if now_ns < self.away_until_ns:
-            return
-        late = len(self.waiting) > 2
-        if self.has("order", 0.2):
-            self.chance.shuffle(self.waiting)
-        for record in self.waiting:
-            message = self.reporter.counts(record, late)
-            if not self.has("lose", 0.01):
-                send("counts", message, False)
-            if self.has("double", 0.02):
-                send("counts", message, False)
-        self.waiting.clear()
-        if self.records:
-            send("totals", self.reporter.totals(self._tally(now_ns), self.epoch, now_ns), True)
-
-    def _tally(self, now_ns: int) -> Tally:
-        inside = max(0, sum(e - o for e, o in self.today.values()))
-        total = self.records[-1].totals
-        return Tally(day(now_ns, ZONE), self.today_begun_ns, self.today, total, {}, inside)
-
-    def greet(self, state: str) -> Availability:
-        """The availability message."""
-        return Availability.model_validate({"site": self.plan.site, "device": self.name, "state": state})
-
-    def answer(self, payload: bytes, send: Send) -> None:
-        """A resend request; anything else is ignored."""
-        try:
-            request = Resend.model_validate_json(payload)
-        except ValidationError:
-            return
-        replaced = {n for r in self.records for first, last in r.replaces for n in range(first, last + 1)}
-        found = [r for r in self.records[request.first - 1 : request.last] if r.number not in replaced]
-        known = request.epoch == self.epoch
-        send("response/resend", self._response(request, len(found) if known else 0, known=known), False)
-        for record in found if known else []:
-            send("counts", self.reporter.counts(record, True), False)
-
-    def _response(self, request: Resend, sending: int, *, known: bool) -> Response:
-        table: dict[str, Any] = {"status": "ok" if known else "error", "error": "none" if known else "unknown_epoch"}
-        asked = request.last - request.first + 1
-        table |= {"sending": sending, "gone": max(0, asked - sending) if known else 0}
-        names = {"site": self.plan.site, "device": self.name, "command": "resend", "transaction": request.transaction}
-        return Response.model_validate({**names, **table})
-
-
-def _poisson(mean: float, chance: random.Random) -> int:
-    """Knuth's method; the means here are small."""
-    limit, product, drawn = math.exp(-min(mean, 60.0)), chance.random(), 0
-    while product > limit:
-        drawn, product = drawn + 1, product * chance.random()
-    return drawn
+_PATIENCE_S = 10.0
 
 
 class Fleet:
@@ -185,17 +39,23 @@ class Fleet:
         }
         self._lock = threading.Lock()
         self._clients: list[mqtt.Client] = []
+        self._last: dict[mqtt.Client, mqtt.MQTTMessageInfo] = {}
+        self._refusal = ""
         self.sent = 0
 
     def play(self, stop: threading.Event, *, stay: bool = False) -> None:
         """Plays until `stop` is set or the plan is over; with `stay` it then answers requests until `stop` is set.
 
-        Raises BrokerError if the broker cannot be reached.
+        Raises BrokerError if the broker cannot be reached, or refuses the fleet or what it sends.
         """
         self._connect()
         try:
             self._greet("online")
+            for name, device in self.devices.items():
+                device.introduce(self._sender(name))
             for start_ns in self._minutes(stop):
+                if self._refusal:
+                    raise BrokerError(self._refusal)
                 for name, device in self.devices.items():
                     with self._lock:
                         device.count(start_ns)
@@ -226,23 +86,67 @@ class Fleet:
                 self._sender(name)("counts", device.reporter.counts(device.records[-1], True), False)
 
     def _connect(self) -> None:
-        for i in range(min(_CONNECTIONS, self._plan.devices)):
-            client = mqtt.Client(CallbackAPIVersion.VERSION2, f"nigiwai-fleet-{self._plan.site}-{i}")
-            client.on_message = lambda _c, _d, m: self._asked(m.topic, bytes(m.payload))
-            client.max_inflight_messages_set(200)
-            try:
-                client.connect(self._plan.host, self._plan.port)
-            except OSError as e:
-                self._disconnect()
-                where = f"{self._plan.host}:{self._plan.port}"
-                raise BrokerError(f"broker {where}: {e.strerror or e}; start it or name another") from None
-            client.loop_start()
+        """A certificate's or a user's name may be forced upon the client id, so only nameless fleets share the load."""
+        named = self._plan.cert_file is not None or self._plan.username is not None
+        for i in range(1 if named else min(_CONNECTIONS, self._plan.devices)):
+            client = self._client(f"nigiwai-fleet-{self._plan.site}-{i}")
             self._clients.append(client)
+            try:
+                self._enter(client)
+            except BrokerError:
+                self._disconnect()
+                raise
         self._clients[0].subscribe(f"nigiwai/v1/{self._plan.site}/+/request/resend", qos=1)
+
+    def _client(self, client_id: str) -> mqtt.Client:
+        plan = self._plan
+        client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id, protocol=mqtt.MQTTv5)
+        client.on_message = lambda _c, _d, m: self._asked(m.topic, bytes(m.payload))
+        client.on_publish = lambda _c, _d, _m, reason, _p: self._on_publish(reason)
+        client.max_inflight_messages_set(200)
+        access = Mqtt(
+            host=plan.host, port=plan.port, ca_file=plan.ca_file, cert_file=plan.cert_file, key_file=plan.key_file
+        )
+        if access.ca_file is not None:
+            client.tls_set_context(tls_context(access))
+        if plan.username is not None:
+            secret = read_secret(plan.password_file) if plan.password_file is not None else None
+            client.username_pw_set(plan.username, secret.get_secret_value() if secret else None)
+        return client
+
+    def _enter(self, client: mqtt.Client) -> None:
+        """Connects, and waits until the broker has said yes. Raises BrokerError."""
+        where, said, answered = f"{self._plan.host}:{self._plan.port}", [""], threading.Event()
+
+        def on_connect(_c: object, _d: object, _f: object, reason: ReasonCode, _p: object) -> None:
+            said[0] = str(reason) if reason.is_failure else ""
+            answered.set()
+
+        def on_disconnect(_c: object, _d: object, _f: object, reason: ReasonCode, _p: object) -> None:
+            if not answered.is_set():
+                said[0] = f"it hung up ({reason}); does it want a certificate or a user?"
+                answered.set()
+
+        client.on_connect, client.on_disconnect = on_connect, on_disconnect
+        try:
+            client.connect(self._plan.host, self._plan.port)
+        except OSError as e:
+            raise BrokerError(f"broker {where}: {explain(e)}; start it or name another") from None
+        client.loop_start()
+        if not answered.wait(_PATIENCE_S) or said[0]:
+            raise BrokerError(f"broker {where}: {said[0] or 'no answer'}; start it or name another")
+
+    def _on_publish(self, reason: ReasonCode) -> None:
+        if reason.is_failure and not self._refusal:
+            self._refusal = (
+                f"broker {self._plan.host}:{self._plan.port} refuses nigiwai/v1/{self._plan.site}/... ({reason});"
+                " give this user the rule of provisioning/broker/README.md, or name another --site"
+            )
 
     def _disconnect(self) -> None:
         for client in self._clients:
-            _drain(client)
+            if (last := self._last.get(client)) is not None:
+                _drain(last)
             client.disconnect()
             client.loop_stop()
         self._clients.clear()
@@ -263,17 +167,21 @@ class Fleet:
 
         def send(leaf: str, message: Envelope, retain: bool) -> None:
             self.sent += 1
-            client.publish(f"{branch}/{leaf}", message.to_json(), qos=1, retain=retain)
+            self._last[client] = client.publish(f"{branch}/{leaf}", message.to_json(), qos=1, retain=retain)
 
         return send
 
 
-def _drain(client: mqtt.Client, patience_s: float = 10.0) -> None:
-    """Waits until the broker has taken everything."""
-    last = client.publish("nigiwai/v1/fleet", b"", qos=1)
-    deadline = time.monotonic() + patience_s
-    while not last.is_published() and time.monotonic() < deadline:
-        last.wait_for_publish(0.1)
+def _drain(last: mqtt.MQTTMessageInfo) -> None:
+    """Waits until the broker has taken the last message, and so all before it."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while time.monotonic() < deadline:
+        try:
+            if last.is_published():
+                return
+            last.wait_for_publish(0.1)
+        except (RuntimeError, ValueError):  # the connection went; nothing more comes of it
+            return
 
 
 def sums(devices: Sequence[Simulated]) -> dict[str, list[int]]:
@@ -282,7 +190,7 @@ def sums(devices: Sequence[Simulated]) -> dict[str, list[int]]:
 
 
 def _live(device: Simulated) -> list[tuple[int, int]]:
-    return [r.interval.gates["door"] for r in device.records if not r.replaces] or [(0, 0)]
+    return [r.interval.gates.get("door", (0, 0)) for r in device.records if not r.replaces] or [(0, 0)]
 
 
 def to_json(fleet: Fleet) -> str:
