@@ -283,6 +283,12 @@ def reference_consumer() -> ModuleType:
     return module
 
 
+def records_of(consumer: Any, branch: str) -> list[dict[str, Any]]:
+    """The records that count, as the reference consumer finds them."""
+    rows = consumer.db.execute(consumer.take.__globals__["LIVE"], (branch,)).fetchall()
+    return [json.loads(body) for (body,) in rows]
+
+
 @contextlib.contextmanager
 def consuming(folder: Path, port: int) -> Iterator[tuple[Any, Ear]]:
     """The reference consumer with a persistent session on that broker."""

@@ -7,7 +7,6 @@ NIGIWAI_EYE_KILLS sets another number.
 """
 
 import contextlib
-import json
 import os
 import random
 import signal
@@ -26,7 +25,7 @@ import pytest
 from nigiwai import clock
 from nigiwai.door.records import BIN_MS
 from tests.conftest import PROOF
-from tests.link.harness import ROOT, SITE, Broker, Link, consuming, wait_for
+from tests.link.harness import ROOT, SITE, Broker, Link, consuming, records_of, wait_for
 from tests.link.test_kills import Weather
 
 KILLS = int(os.environ.get("NIGIWAI_EYE_KILLS", "1000" if PROOF else "4"))
@@ -142,7 +141,7 @@ def test_a_killed_eye_loses_at_most_its_open_bin_and_says_so(
 
         def begun() -> bool:
             with consumer.lock:
-                return all(_live(consumer, each.branch) for each in victims)
+                return all(records_of(consumer, each.branch) for each in victims)
 
         wait_for(begun, "the first record of each; before it there is nothing that could be said to be blind")
         weather, done = Weather(broker, random.Random(6)), 0  # noqa: S311
@@ -180,16 +179,10 @@ def _assert_only_open_bins_are_lost(consumer: Any, victims: Sequence[Victim]) ->
         mine = len(each.eye.passages) - sum(consumer.sums(each.branch)["door"])
         assert 0 <= mine <= each.may_be_lost(), each.branch
         lost, allowed, passed = lost + mine, allowed + each.may_be_lost(), passed + len(each.eye.passages)
-        counted = [json.loads(body) for (body,) in _live(consumer, each.branch)]
+        counted = records_of(consumer, each.branch)
         moments = [_utc_ns(at) for at in each.killed_ns]
         assert _reported_blind(moments, counted) == len(moments), each.branch
     print(f"{KILLS} kills of eye, half with link: {lost} of {passed} passages lost, {allowed} may be")  # noqa: T201
-
-
-def _live(consumer: Any, branch: str) -> list[tuple[str]]:
-    """The records that count, as the reference consumer finds them."""
-    rows: list[tuple[str]] = consumer.db.execute(consumer.take.__globals__["LIVE"], (branch,)).fetchall()
-    return rows
 
 
 def _reported_blind(moments_ns: list[int], counted: list[dict[str, Any]]) -> int:
