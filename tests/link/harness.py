@@ -201,6 +201,11 @@ class FakeEye:
         self.entered = 0
         self.left = 0
 
+    @property
+    def counted(self) -> int:
+        """How many bins there were so far."""
+        return self._sequence
+
     def count(self, entered: int = 1, left: int = 0) -> None:
         """One bin."""
         self._sequence += 1
