@@ -13,6 +13,7 @@ import queue
 import socket
 import ssl
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -108,6 +109,7 @@ class Connection:
         self._closed = False
         self._flooded = 0
         self._client = _client(settings, client_id, will)
+        self._client.on_nonsense = lambda: self._events.put(Lost("what it says is no MQTT"))
         self._client.on_socket_open = lambda _c, _d, opened: _send_at_once(opened)
         self._client.on_connect = lambda _c, _d, _f, reason, _p: self._on_connect(reason)
         self._client.on_disconnect = lambda _c, _d, _f, reason, _p: self._events.put(Lost(str(reason)))
@@ -198,9 +200,23 @@ def explain(error: Exception) -> str:
     return str(error)
 
 
-def _client(settings: Access, client_id: str, will: Will) -> paho.Client:
+class _Client(paho.Client):
+    """A client whose thread ends with a word and not with a traceback, whatever the other side sends."""
+
+    on_nonsense: Callable[[], None]
+
+    def loop_forever(self, timeout: float = 1.0, retry_first_connection: bool = False) -> MQTTErrorCode:
+        """Reads and writes until the connection is over."""
+        try:
+            return super().loop_forever(timeout, retry_first_connection)
+        except Exception:  # noqa: BLE001 # paho trusts lengths, properties and topics that anybody may send
+            self.on_nonsense()
+            return MQTTErrorCode.MQTT_ERR_PROTOCOL
+
+
+def _client(settings: Access, client_id: str, will: Will) -> _Client:
     five = settings.version == "5"
-    client = paho.Client(
+    client = _Client(
         CallbackAPIVersion.VERSION2,
         client_id=client_id,
         protocol=paho.MQTTv5 if five else paho.MQTTv311,
