@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Takes the pictures of docs/field-guide.*.md: `python -m tests.browser.pictures docs/img`. Not a test."""
+"""Takes the pictures of docs/field-guide.*.md: `python -m tests.browser.pictures docs/img`. Not a test.
+
+The machine must have run for two hours, or believe so: `unshare --time --boottime 100000 --fork python -m ...`.
+"""
 
 import sys
 import tempfile
@@ -83,7 +86,7 @@ def _phone(page: Any, url: str, language: str, eye: StaffedEye, save: Any) -> No
     _check(page, eye, save)
     _aim(page, eye, save)
     page.click('[data-tab="notice"]')
-    page.wait_for_selector("#tab-notice:not([hidden])")
+    page.wait_for_selector("#notice-standing:not([hidden])")
     save(page, "notice")
 
 
@@ -107,6 +110,8 @@ def _check(page: Any, eye: StaffedEye, save: Any) -> None:
 
 def _aim(page: Any, eye: StaffedEye, save: Any) -> None:
     page.click('[data-tab="aim"]')
+    page.wait_for_selector('[data-handle="0:0"]')
+    page.click("#zone-add")
     page.click("#aim-on")
     end = time.monotonic() + 8
     step = 0

@@ -81,6 +81,7 @@ opened.notice = { open: showNotice };
 async function showNotice() {
   const notice = await read("notice");
   if (notice.error) return;
+  by("notice-standing").hidden = false;
   by("notice-standing").dataset.state = { on: "ok", waiting: "warn", off: "unknown" }[notice.estimates];
   const since = notice.since ? say("notice-since", { since: notice.since }) : say("notice-not-yet");
   by("notice-standing-text").textContent = `${since} ${say(`estimates-${notice.estimates}`)}`;
