@@ -26,7 +26,14 @@ from models.training.cache import ImageSet, build_set, load_set
 from models.training.errors import DataError, Skipped
 from models.training.shards import read_shard
 
-SIZES = ((320, 192, 0.35), (416, 256, 0.2), (256, 256, 0.15), (320, 256, 0.1), (320, 320, 0.2))  # width, height, share
+SIZES = (  # width, height, share
+    (320, 192, 0.35),
+    (416, 256, 0.2),
+    (256, 256, 0.1),
+    (320, 256, 0.1),
+    (384, 288, 0.1),
+    (320, 320, 0.15),
+)
 RESCAN_S = 120.0
 SHARD_IMAGES_MAX = 4000
 

@@ -61,6 +61,14 @@ def blur(image: Image, rng: random.Random) -> Image:
     return np.asarray(cv2.filter2D(image, -1, kernel if rng.random() < 0.7 else kernel.T.copy()), np.uint8)
 
 
+def soften(image: Image, rng: random.Random) -> Image:
+    """Enlarged from fewer pixels: an old camera, a cheap lens, somebody far away on a stretched picture."""
+    height, width = image.shape[:2]
+    share = rng.uniform(0.35, 0.8)
+    small = cv2.resize(image, (max(1, int(width * share)), max(1, int(height * share))), interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
+
+
 def compress(image: Image, rng: random.Random) -> Image:
     """Through JPEG and back, at a quality of 20..80."""
     _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, rng.randint(20, 80)])
@@ -72,8 +80,11 @@ def develop(image: Image, rng: random.Random) -> Image:
     image = tone(image, rng) if rng.random() < 0.85 else image
     if rng.random() < 0.12:
         image = grey(image)
-    if rng.random() < 0.18:
+    kind = rng.random()
+    if kind < 0.16:
         image = blur(image, rng)
+    elif kind < 0.32:
+        image = soften(image, rng)
     if rng.random() < 0.25:
         image = noise(image, rng)
     if rng.random() < 0.2:
