@@ -122,6 +122,7 @@ def main() -> None:
     parser.add_argument("--method", choices=sorted(METHODS), default=Scheme.method)
     parser.add_argument("--percentile", type=float, default=Scheme.percentile)
     args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
     net = load_average(args.checkpoint)
     scheme = Scheme(args.method, args.percentile)
     int8 = quantised(net, load_set(args.cache, "train"), scheme)
