@@ -29,7 +29,7 @@ def counted(
     return json.loads(result.stdout)["counted"], match(events_in(events), truth)
 
 
-@pytest.mark.parametrize("fps", [None, 8, 5])
+@pytest.mark.parametrize("fps", [None, 8, 5, 3])
 def test_seven_people_walk_in(nigiwai: Nigiwai, footage: Path, tmp_path: Path, fps: int | None) -> None:
     """At the recording's own 12 frames a second, and at fewer."""
     options = ("--fps", str(fps)) if fps else ()
@@ -37,15 +37,6 @@ def test_seven_people_walk_in(nigiwai: Nigiwai, footage: Path, tmp_path: Path, f
     assert sums == {"door": {"in": 7, "out": 0}}
     assert len(matches.pairs) == 7
     assert (matches.extra, matches.missed) == ((), ())
-
-
-def test_at_most_one_of_seven_is_missed_at_three_frames_a_second(
-    nigiwai: Nigiwai, footage: Path, tmp_path: Path
-) -> None:
-    """Three people walk in side by side within a second there, which is three frames; nobody is made up."""
-    _, matches = counted(nigiwai, footage / "intel-people-detection.mp4", tmp_path, "--fps", "3")
-    assert len(matches.pairs) >= 6
-    assert matches.extra == ()
 
 
 @pytest.mark.parametrize("fps", [None, 8, 5, 3])
