@@ -8,6 +8,7 @@ import pytest
 
 from nigiwai.door.records import Flag
 from tests.browser.conftest import LANGUAGES, SIZES, Device, MakeDevice, OpenPage
+from tests.conftest import PROOF
 
 pytestmark = pytest.mark.browser
 SAYS = {
@@ -80,7 +81,10 @@ def test_a_view_that_is_not_fed_says_so_and_comes_back_by_itself(device: Device,
 
 
 def test_the_first_view_is_small_and_soon_usable_on_a_slow_phone(device: Device, open_page: OpenPage) -> None:
-    """4x slower processor, 3G (400 ms round trip, 1.6 Mbit/s): usable within 2 s, at most 150 kB over the wire."""
+    """4x slower processor, 3G (400 ms round trip, 1.6 Mbit/s): usable within 2 s, at most 150 kB over the wire.
+
+    The two seconds are judged by `make proof` alone: what else a machine does decides about a tenth of a second.
+    """
     page = open_page("about:blank")
     wire = page.context.new_cdp_session(page)
     wire.send("Network.enable")
@@ -97,7 +101,8 @@ def test_the_first_view_is_small_and_soon_usable_on_a_slow_phone(device: Device,
     usable_ms = page.evaluate("performance.now()")
 
     assert sum(received) <= 150_000
-    assert usable_ms <= 2_000 * machine_slack(page), usable_ms
+    if PROOF:
+        assert usable_ms <= 2_000 * machine_slack(page), usable_ms
 
 
 def machine_slack(page: Any) -> float:
