@@ -2,10 +2,11 @@
 """Which frames need the detector."""
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from nigiwai.clock import BootNs
-from nigiwai.eye.skip import IDLE_S, Skip
+from nigiwai.eye.skip import IDLE_S, PACE_S, Skip
 from nigiwai.eye.types import Track
 from nigiwai.eye.watch_features import HEIGHT, WIDTH
 from nigiwai.settings import Gate
@@ -46,6 +47,15 @@ def test_an_empty_entrance_is_looked_at_now_and_then() -> None:
 def test_every_frame_of_somebody_walking_to_the_gate_is_looked_at() -> None:
     needed = film(settled(), [picture(i) for i in range(90)], 10)
     assert all(needed[2:])
+
+
+def test_a_fast_camera_is_spared_what_counting_does_not_need() -> None:
+    """Somebody who walks through for 3 s before a camera of 30 frames a second: 12 looks a second are enough."""
+    skip = settled()
+    times = [10 + i / 30 for i in range(90)]
+    needed = [skip.needs(picture(i), BootNs(round(t * S)), (), SIZE) for i, t in enumerate(times)]
+    assert sum(needed) == pytest.approx(3 / PACE_S, abs=2)
+    assert np.diff(np.flatnonzero(needed)).max() <= 3
 
 
 def test_motion_far_from_every_gate_does_not_matter() -> None:
