@@ -31,7 +31,38 @@ def test_the_firmware_is_told_which_slot_and_which_to_try(
     assert backend(tmp_path, "get-primary").stdout.strip() == slot
 
 
+def autoboot(folder: Path) -> list[str]:
+    """The partitions of [all] and [tryboot]."""
+    lines = (folder / "autoboot.txt").read_text().splitlines()
+    return [line.partition("=")[2] for line in lines if line.startswith("boot_partition=")]
+
+
+def test_a_new_slot_is_tried_and_takes_over_only_when_it_is_marked_good(tmp_path: Path) -> None:
+    (tmp_path / "cmdline").write_text("rauc.slot=A\n")
+    backend(tmp_path, "set-primary", "A")
+
+    backend(tmp_path, "set-state", "B", "bad")
+    backend(tmp_path, "set-primary", "B")
+    assert (autoboot(tmp_path), backend(tmp_path, "get-primary").stdout.strip()) == (["2", "3"], "B")
+
+    (tmp_path / "cmdline").write_text("rauc.slot=B\n")
+    backend(tmp_path, "set-state", "B", "good")
+    assert (autoboot(tmp_path), backend(tmp_path, "get-primary").stdout.strip()) == (["3", "2"], "B")
+
+
+def test_a_new_slot_that_fails_leaves_the_proven_one_in_place(tmp_path: Path) -> None:
+    """The firmware's fallback starts A again, which marks itself good."""
+    (tmp_path / "cmdline").write_text("rauc.slot=A\n")
+    backend(tmp_path, "set-primary", "A")
+    backend(tmp_path, "set-primary", "B")
+
+    backend(tmp_path, "set-state", "A", "good")
+
+    assert (autoboot(tmp_path), backend(tmp_path, "get-primary").stdout.strip()) == (["2", "3"], "A")
+
+
 def test_states_of_slots_are_kept_and_strangers_refused(tmp_path: Path) -> None:
+    (tmp_path / "cmdline").write_text("rauc.slot=A\n")
     assert backend(tmp_path, "get-state", "B").stdout.strip() == "good"
     backend(tmp_path, "set-state", "B", "bad")
     assert backend(tmp_path, "get-state", "B").stdout.strip() == "bad"
