@@ -54,8 +54,7 @@ class Fleet:
             for name, device in self.devices.items():
                 device.introduce(self._sender(name))
             for start_ns in self._minutes(stop):
-                if self._refusal:
-                    raise BrokerError(self._refusal)
+                self._demand_taken()
                 for name, device in self.devices.items():
                     with self._lock:
                         device.count(start_ns)
@@ -66,6 +65,12 @@ class Fleet:
         finally:
             self._greet("stopped")
             self._disconnect()
+        self._demand_taken()
+
+    def _demand_taken(self) -> None:
+        """Raises BrokerError where the broker has refused what was sent; a short play is over before its answers come."""
+        if self._refusal:
+            raise BrokerError(self._refusal)
 
     def _minutes(self, stop: threading.Event) -> Iterator[int]:
         """Simulated minutes, at the plan's pace."""
