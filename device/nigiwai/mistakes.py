@@ -2,7 +2,7 @@
 """What is wrong in a table that somebody wrote by hand: the key, the value, what is allowed, the nearest key. Pure."""
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -11,6 +11,13 @@ from pydantic import BaseModel, ValidationError
 def told(error: ValidationError, root: type[BaseModel]) -> list[str]:
     """Every mistake of a table that was to become a `root`, each in one line."""
     return [_explain(mistake, root) for mistake in _causes(error.errors())]
+
+
+def nearest(written: str, keys: Iterable[str]) -> str:
+    """What may have been meant by a key that is not among `keys`."""
+    known = sorted(keys)
+    near = difflib.get_close_matches(written, known, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
 
 
 def _causes(errors: Sequence[Any]) -> list[Any]:
@@ -29,10 +36,7 @@ def _explain(error: Any, root: type[BaseModel]) -> str:
     loc = [str(part) for part in error["loc"]]
     key = ".".join(loc) or "(top level)"
     if error["type"] == "extra_forbidden":
-        known = _known_keys(root, loc[:-1])
-        near = difflib.get_close_matches(loc[-1], known, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
-        return f"{key}: unknown key; {hint}"
+        return f"{key}: unknown key; {nearest(loc[-1], _section_at(root, loc[:-1]).model_fields)}"
     message = str(error["msg"]).removeprefix("Value error, ")
     if error["type"] == "missing":
         return f"{key}: is missing; {_describe(root, loc)}"
@@ -62,10 +66,6 @@ def inner_section(annotation: Any) -> type[BaseModel] | None:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     return next((s for a in get_args(annotation) if (s := inner_section(a))), None)
-
-
-def _known_keys(root: type[BaseModel], loc: list[str]) -> list[str]:
-    return sorted(_section_at(root, loc).model_fields)
 
 
 def _describe(root: type[BaseModel], loc: list[str]) -> str:

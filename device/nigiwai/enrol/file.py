@@ -5,7 +5,6 @@ It lies on the boot partition, which every PC can read and write, so it may come
 it (PIN, one-time code) is taken out as soon as it has been used.
 """
 
-import difflib
 import re
 import tomllib
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 from nigiwai import settings as settings_file
 from nigiwai.enrol.trouble import Trouble
 from nigiwai.errors import EnrolmentError, SettingsError
+from nigiwai.mistakes import nearest
 from nigiwai.settings import Settings
 
 FILE_NAME = "nigiwai-device.toml"
@@ -138,10 +138,7 @@ def _explain(error: Any) -> str:
     loc = [str(part) for part in error["loc"]]
     key = ".".join(loc)
     if error["type"] == "extra_forbidden":
-        known = sorted(_section(loc).model_fields)
-        near = difflib.get_close_matches(loc[-1], known, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
-        return f"{key}: unknown key; {hint}"
+        return f"{key}: unknown key; {nearest(loc[-1], _section(loc).model_fields)}"
     message = "is missing" if error["type"] == "missing" else str(error["msg"]).removeprefix("Value error, ")
     field = _section(loc).model_fields.get(loc[-1])
     return f"{key}: {message[0].lower()}{message[1:]}; {field.description if field else 'see docs/install'}"

@@ -68,7 +68,7 @@ class Fleet:
         self._demand_taken()
 
     def _demand_taken(self) -> None:
-        """Raises BrokerError where the broker has refused what was sent; a short play is over before its answers come."""
+        """Raises BrokerError where the broker refused what was sent; a short play is over before its answers come."""
         if self._refusal:
             raise BrokerError(self._refusal)
 
