@@ -107,6 +107,7 @@ def test_a_check_from_the_first_tap_to_the_stamp(device: Device, staff: Any, ope
     tab(staff, "check")
     staff.click("#start-check button")
     staff.wait_for_selector("#check-running:not([hidden])")
+    staff.wait_for_selector("#check-result:not([hidden])")  # eye has the check, and counts who passes from now on
     for i in range(12):
         device.eye.cross("in")
         staff.click("#tap-in" if i < 11 else "#tap-out")  # the last one was no entry: taken back
