@@ -137,6 +137,31 @@ def test_a_check_that_eyes_restart_ended_is_said_to_be_lost(device: Device, staf
     assert "ended early" in staff.inner_text("#problem-text")
 
 
+def test_an_answer_that_a_start_overtook_ends_no_check(device: Device, staff: Any) -> None:
+    late: list[tuple[Any, Any]] = []
+
+    def hold(route: Any) -> None:
+        if late:
+            route.continue_()
+        else:
+            late.append((route, route.fetch()))
+
+    staff.route("**/api/staff/check", hold)
+    with staff.expect_request("**/api/staff/check"):
+        tab(staff, "check")
+    staff.click("#start-check button")
+    staff.wait_for_selector("#check-running:not([hidden])")
+    assert late, "the first answer waits"
+    with staff.expect_response("**/api/staff/check"):
+        late[0][0].fulfill(response=late[0][1])
+    assert staff.is_visible("#check-running")
+    with staff.expect_response("**/api/staff/check"):  # the next one goes through
+        pass
+    assert staff.is_hidden("#done"), "the page did not take the check for over"
+    staff.click("#end-check")
+    staff.wait_for_selector("#check-start:not([hidden])", timeout=30_000)
+
+
 def test_aiming_shows_boxes_and_advice_and_never_a_picture(device: Device, staff: Any) -> None:
     tab(staff, "aim")
     staff.wait_for_selector("#floor svg .gate", state="attached")

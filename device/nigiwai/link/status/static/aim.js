@@ -4,7 +4,7 @@
 
 import { by, make, polled } from "./common.js";
 import { drawFloor, pointsOf, standsIn } from "./floor.js";
-import { act, done, problem, read, say } from "./staff.js";
+import { done, inOrder, problem, say } from "./staff.js";
 
 const EVERY_MS = 500;
 const STEP = 0.01;
@@ -19,10 +19,11 @@ let outcome = "";
 let drawn = "";
 let trying = false;
 
+const order = inOrder("aim");
 export const { open, close } = polled(refresh, EVERY_MS);
 
 async function refresh() {
-  const seen = await read("aim");
+  const seen = await order.read();
   if (!seen.error) show(seen);
 }
 
@@ -75,7 +76,7 @@ function showTrial() {
 }
 
 async function tryNow() {
-  const answer = await act({ what: "try_gates", gates: shapes.gates });
+  const answer = await order.act({ what: "try_gates", gates: shapes.gates });
   trying = !answer.error;
   if (trying) show(answer);
 }
@@ -190,7 +191,7 @@ by("gate-undo").addEventListener("click", () => {
   redraw();
 });
 by("gate-save").addEventListener("click", async () => {
-  const answer = await act({ what: "save_gates", version, ...shapes });
+  const answer = await order.act({ what: "save_gates", version, ...shapes });
   if (answer.error === "conflict") take(answer);
   if (answer.error) return;
   take(answer);
@@ -199,12 +200,12 @@ by("gate-save").addEventListener("click", async () => {
 by("gate-try").addEventListener("click", tryNow);
 by("trial-end").addEventListener("click", async () => {
   trying = false;
-  const seen = await act({ what: "try_gates", gates: [] });
+  const seen = await order.act({ what: "try_gates", gates: [] });
   if (!seen.error) show(seen);
 });
 for (const what of ["aim_on", "aim_off"]) {
   by(what.replace("_", "-")).addEventListener("click", async () => {
-    const seen = await act({ what });
+    const seen = await order.act({ what });
     if (!seen.error) show(seen);
   });
 }

@@ -2,7 +2,7 @@
 // The accuracy check: staff tap who passes, the device compares. A tap carries its age, so a slow network costs nothing.
 
 import { by, make, polled } from "./common.js";
-import { act, done, problem, read, say } from "./staff.js";
+import { act, done, inOrder, problem, say } from "./staff.js";
 
 const EVERY_MS = 2_000;
 const BOUNCE_MS = 120;
@@ -14,6 +14,7 @@ let wasRunning = false;
 let endsMs = 0;
 let sending = false;
 
+const order = inOrder("check");
 const polling = polled(refresh, EVERY_MS);
 export const { open } = polling;
 setInterval(showLeft, 250);
@@ -45,8 +46,14 @@ function adopt(number) {
 }
 
 async function refresh() {
-  const standing = await read("check");
+  const standing = await order.read();
   if (!standing.error) show(standing);
+}
+
+async function turn(deed) {
+  const standing = await order.act(deed);
+  if (!standing.error) show(standing);
+  return standing;
 }
 
 function show(standing) {
@@ -124,10 +131,8 @@ async function send() {
 by("start-check").addEventListener("submit", async (event) => {
   event.preventDefault();
   const data = new FormData(event.target);
-  const standing = await act({ what: "start_check", gate: data.get("gate"), minutes: Number(data.get("minutes")) });
-  if (standing.error) return;
-  show(standing);
-  by("tap-in").focus();
+  const standing = await turn({ what: "start_check", gate: data.get("gate"), minutes: Number(data.get("minutes")) });
+  if (!standing.error) by("tap-in").focus();
 });
 by("tap-in").addEventListener("click", () => tap("in"));
 by("tap-out").addEventListener("click", () => tap("out"));
@@ -138,7 +143,4 @@ by("take-back").addEventListener("click", () => {
   keep();
   send();
 });
-by("end-check").addEventListener("click", async () => {
-  const standing = await act({ what: "end_check" });
-  if (!standing.error) show(standing);
-});
+by("end-check").addEventListener("click", () => turn({ what: "end_check" }));

@@ -43,6 +43,24 @@ export async function read(what) {
   return answer;
 }
 
+// Asking and acting upon one thing: an answer asked for before an act, and come after it, is no longer so.
+export function inOrder(what) {
+  let turns = 0;
+  return {
+    async read() {
+      const before = turns;
+      const answer = await read(what);
+      return before === turns ? answer : { error: "overtaken" };
+    },
+    async act(deed) {
+      turns += 1;
+      const answer = await act(deed);
+      turns += 1;
+      return answer;
+    },
+  };
+}
+
 function show(signedIn, token) {
   csrf = token;
   by("sign-in").hidden = signedIn;
