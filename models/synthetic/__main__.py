@@ -6,7 +6,7 @@ from pathlib import Path
 
 from models.synthetic.bodies import SETS, load_bodies
 from models.synthetic.render import Renderer
-from models.synthetic.scene import DECOYS, EVERYDAY
+from models.synthetic.scene import DECOYS, EVERYDAY, STEEP
 from models.synthetic.shards import write_shard
 
 # First scene seed of each set; a shard takes up to 1000 seeds, so the sets never meet.
@@ -36,7 +36,7 @@ def shards(args: argparse.Namespace) -> None:
             SCENE_SEEDS[args.set] + number * 1000,
             args.frames,
             (args.width, args.height),
-            DECOYS if args.decoys else EVERYDAY,
+            STEEP if args.steep else DECOYS if args.decoys else EVERYDAY,
         )
         print(f"{path}: {args.frames} frames, {rate:.2f} a second", flush=True)
 
@@ -71,7 +71,9 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--first", type=int, default=0, help="number of the first shard")
     one.add_argument("--count", type=int, default=1, help="how many shards")
     one.add_argument("--frames", type=int, default=200, help="frames in a shard (default %(default)s)")
-    one.add_argument(
+    kinds = one.add_mutually_exclusive_group()
+    kinds.add_argument("--steep", action="store_true", help="six scenes in seven from steeply above or straight down")
+    kinds.add_argument(
         "--decoys", action="store_true", help="scenes full of prams, cases, stands, coats, posters and mannequins"
     )
     one.add_argument("--width", type=int, default=416)

@@ -25,11 +25,13 @@ class Mix:
     pram_family: float = 0.35  # families that push a pram
     pram_other: float = 0.02  # other companies with an adult that do
     suitcase: float = 0.0  # adults who pull a trolley case instead of what they carry
+    steep: float = STEEP_SHARE  # scenes seen from steeply above or straight down
     decoys: bool = False  # parked prams and cases, sign stands, coat stands, posters and mannequins all about
 
 
 EVERYDAY = Mix()
 DECOYS = Mix(empty=0.25, pram_family=0.75, pram_other=0.4, suitcase=0.35, decoys=True)
+STEEP = Mix(steep=0.85)
 
 
 @dataclass(frozen=True)
@@ -59,9 +61,9 @@ class Scene:
     walks: dict[int, Walk]
 
 
-def draw_camera(rng: Rng, width: int, height: int) -> Camera:
+def draw_camera(rng: Rng, width: int, height: int, steep_share: float = STEEP_SHARE) -> Camera:
     """A camera over an entrance: 2.2 to 4 m, 15 to 90 degrees down, 60 to 110 degrees wide."""
-    steep = rng.random() < STEEP_SHARE
+    steep = rng.random() < steep_share
     tilt = (
         float(90.0 if rng.random() < 0.35 else rng.uniform(58, 90))
         if steep
@@ -220,7 +222,7 @@ def add_group(
 def draw_scene(seed: int, bodies: list[Body], width: int = 416, height: int = 256, mix: Mix = EVERYDAY) -> Scene:
     """The scene of this seed. The same seed, bodies and mix give the same scene."""
     rng = np.random.default_rng([2026, seed])
-    camera = draw_camera(rng, width, height)
+    camera = draw_camera(rng, width, height, mix.steep)
     kind = str(rng.choice(KINDS, p=KIND_SHARES))
     place = build_place(kind, camera, bodies, rng, crowded=float(rng.random()), decoys=mix.decoys)
     scene = Scene(camera, place, [], {})

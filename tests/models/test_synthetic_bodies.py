@@ -12,7 +12,7 @@ from models.synthetic.clothes import colour_body
 from models.synthetic.gait import Manner, Pose, arm_reach, bone_matrices, joint_rotations, skin
 from models.synthetic.mhclo import component_labels, read_garment
 from models.synthetic.props import PRAMS, pram, wheelchair
-from models.synthetic.scene import DECOYS, EVERYDAY, Mix, draw_scene
+from models.synthetic.scene import DECOYS, EVERYDAY, STEEP, Mix, draw_scene
 
 MHCLO = """# a square patch
 name patch
@@ -122,6 +122,13 @@ def test_decoy_scenes_hold_more_prams_cases_and_false_people(sample: list[Body])
     everyday, decoys = count(EVERYDAY), count(DECOYS)
 
     assert all(more > 2 * few for more, few in zip(decoys, everyday, strict=True))
+
+
+def test_steep_scenes_are_mostly_seen_from_above(sample: list[Body]) -> None:
+    def above(mix: Mix) -> int:
+        return sum(draw_scene(seed, sample, mix=mix).camera.tilt_deg >= 58 for seed in range(20))
+
+    assert above(STEEP) >= 14 > above(EVERYDAY)
 
 
 def test_every_vertex_gets_a_muted_colour(sample: list[Body]) -> None:
