@@ -39,9 +39,16 @@ def _told_size(entry: Entry, model: Model) -> tuple[int, int] | None:
 
 
 def open_pipeline(
-    settings: Settings, detector: Detector, watch: Stopwatch | None = None, *, every_frame: bool = False
+    settings: Settings,
+    detector: Detector,
+    watch: Stopwatch | None = None,
+    *,
+    every_frame: bool = False,
+    lookout: Lookout | None = None,
 ) -> Pipeline:
     """Lookout, detector, tracker and gates; with `every_frame` the detector sees all of them, as a benchmark wants.
+
+    lookout: one that knows the view already; a new one without.
 
     Raises SettingsError where there is no gate to count at.
     """
@@ -51,5 +58,5 @@ def open_pipeline(
             " inside = [0.5, 0.4]"
         )
     tracker = Tracker(TrackerConfig(high_score=detector.entry.thresholds.high))
-    lookout = None if every_frame else Lookout(settings.gate)
-    return Pipeline(detector, tracker, lambda size: Gates(settings.gate, size), watch, lookout)
+    looking = None if every_frame else lookout or Lookout(settings.gate)
+    return Pipeline(detector, tracker, lambda size: Gates(settings.gate, size), watch, looking)

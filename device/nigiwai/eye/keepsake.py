@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What must outlive a restart of eye and must never be on a disk: a few kilobytes of memory that systemd holds.
 
-The memory is a memfd, sealed against growing and shrinking, and handed to systemd's descriptor store (sd_notify(3),
-FDSTORE=1; sd_listen_fds(3)); systemd gives it back when it starts eye again, also after a kill. It lives in memory
-only: after a power loss it is gone. Without systemd it is ordinary memory of this process.
+There are two: the open tables of who came, and the learnt view. Each is a memfd, sealed against growing and shrinking,
+and handed to systemd's descriptor store (sd_notify(3), FDSTORE=1; sd_listen_fds(3)); systemd gives it back when it
+starts eye again, also after a kill. It lives in memory only: after a power loss it is gone. Without systemd it is
+ordinary memory of this process.
 
 Two halves are written in turn, each with a length, a serial number and a checksum, so that being killed in the middle
 of a write leaves the last whole state.
@@ -19,6 +20,7 @@ import zlib
 from collections.abc import Mapping
 
 NAME = "nigiwai-tally"
+VIEW_NAME = "nigiwai-view"
 SIZE_BYTES = 262_144
 _HALF = SIZE_BYTES // 2
 _HEAD = struct.Struct("<QII")  # serial, length, CRC-32 of the content
@@ -56,35 +58,35 @@ class Keepsake:
         return (serial, content) if whole else None
 
 
-def open_keepsake(environment: Mapping[str, str] = os.environ) -> Keepsake:
-    """What systemd kept of the run before, or new memory that is handed to it."""
-    fd = _inherited(environment)
+def open_keepsake(environment: Mapping[str, str] = os.environ, name: str = NAME) -> Keepsake:
+    """What systemd kept under that name of the run before, or new memory that is handed to it."""
+    fd = _inherited(environment, name)
     if fd is None:
-        fd = _sealed_memory()
-        _hand_over(fd, environment.get("NOTIFY_SOCKET", ""))
+        fd = _sealed_memory(name)
+        _hand_over(fd, environment.get("NOTIFY_SOCKET", ""), name)
     return Keepsake(fd)
 
 
-def _inherited(environment: Mapping[str, str]) -> int | None:
+def _inherited(environment: Mapping[str, str], name: str) -> int | None:
     """The descriptor of that name among those that systemd passed to this very process."""
     if environment.get("LISTEN_PID") != str(os.getpid()):
         return None
     names = environment.get("LISTEN_FDNAMES", "").split(":")
-    if NAME not in names:
+    if name not in names:
         return None
-    fd = _FIRST_FD + names.index(NAME)
+    fd = _FIRST_FD + names.index(name)
     os.set_inheritable(fd, False)
     return fd
 
 
-def _sealed_memory() -> int:
-    fd = os.memfd_create(NAME, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+def _sealed_memory(name: str) -> int:
+    fd = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     os.ftruncate(fd, SIZE_BYTES)
     fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL)
     return fd
 
 
-def _hand_over(fd: int, address: str) -> None:
+def _hand_over(fd: int, address: str, name: str) -> None:
     """Gives systemd a copy of the descriptor; without systemd, or where it refuses, nothing outlives this process."""
     if not address:
         return
@@ -94,4 +96,4 @@ def _hand_over(fd: int, address: str) -> None:
     ):
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fd]))]
         target = address.replace("@", "\0", 1) if address.startswith("@") else address
-        calling.sendmsg([f"FDSTORE=1\nFDNAME={NAME}".encode()], rights, 0, target)
+        calling.sendmsg([f"FDSTORE=1\nFDNAME={name}".encode()], rights, 0, target)

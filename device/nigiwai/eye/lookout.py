@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from nigiwai.clock import BootNs
 from nigiwai.door.records import Flag
 from nigiwai.eye.skip import Skip
-from nigiwai.eye.types import Frame, Track
+from nigiwai.eye.types import Float32s, Frame, Track
 from nigiwai.eye.watch import Watch
 from nigiwai.eye.watch_features import fingerprint, tiny
 from nigiwai.settings import Gate
@@ -18,9 +18,9 @@ WATCH_NS = 250_000_000
 class Lookout:
     """Watches one camera and judges its frames; begins the background anew where the frames' size changes."""
 
-    def __init__(self, gates: Sequence[Gate]) -> None:
+    def __init__(self, gates: Sequence[Gate], watch: Watch | None = None) -> None:
         self._gates = gates
-        self._watch = Watch()
+        self._watch = watch or Watch()
         self._watched_at: BootNs | None = None
         self._skip: Skip | None = None
         self._size: tuple[int, int] | None = None
@@ -29,6 +29,17 @@ class Lookout:
     def flags(self) -> tuple[Flag, ...]:
         """What is wrong with the view."""
         return self._watch.flags
+
+    @property
+    def edges(self) -> Float32s | None:
+        """The learnt view; None while nothing is learnt."""
+        return self._watch.edges
+
+    def with_gates(self, gates: Sequence[Gate], *, view_is_right: bool) -> "Lookout":
+        """A lookout for other gates that has learnt the same view, or learns the present one because it is right."""
+        if view_is_right:
+            self._watch.accept_view()
+        return Lookout(gates, self._watch)
 
     def needs_detector(self, frame: Frame, tracks: Sequence[Track]) -> bool:
         """Whether the frame is worth the detector; `tracks` are the people followed up to now."""

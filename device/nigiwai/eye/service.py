@@ -21,6 +21,8 @@ from nigiwai.eye.bins import BinBuilder
 from nigiwai.eye.cameras import Camera, open_camera
 from nigiwai.eye.detector import Detector
 from nigiwai.eye.gates import Gates
+from nigiwai.eye.keepsake import VIEW_NAME, open_keepsake
+from nigiwai.eye.known_view import KnownView
 from nigiwai.eye.latest import Latest, NoPictureYet
 from nigiwai.eye.lookout import Lookout
 from nigiwai.eye.orders import Orders
@@ -50,13 +52,14 @@ def run(settings: Settings, stop: threading.Event) -> Sums:
     Raises NigiwaiError where the camera, the model or the settings end the counting.
     """
     detector = open_detector(settings)
-    pipeline = open_pipeline(settings, detector)
+    view = KnownView(open_keepsake(name=VIEW_NAME), settings)
+    pipeline = open_pipeline(settings, detector, lookout=view.lookout)
     with _opened(settings) as camera:
         caller = Caller(settings.door.socket, _hello(settings, detector, camera.kind))
         log.info("nigiwai %s, model %s, settings %s", __version__, detector.entry.sha256[:12], settings.sha256[:12])
         eye = Eye(settings, camera, pipeline, caller, Orders(settings.gate, camera_fit(settings)[1], settings.zone))
         eye.zones = ZoneKeeper(settings.zone)
-        eye.visitors = maybe_visitors(settings, caller)
+        eye.visitors, eye.view = maybe_visitors(settings, caller), view
         try:
             eye.count_until(stop)
         finally:
@@ -78,6 +81,7 @@ class Eye:
         self.zones = ZoneKeeper(())
         self._last_at = BootNs(0)
         self.visitors: Visitors | None = None
+        self.view: KnownView | None = None
         self.ended = False
         self.sums: Sums = {gate: {"in": 0, "out": 0} for gate in self._gates}
 
@@ -127,6 +131,8 @@ class Eye:
         self._last_at = frame.at
         self._meter.update(boot_ns(), (boot_ns() - began) / 1e6)
         self._hand_over(builder.update(frame.at, crossings, self._pipeline.flags))
+        if self.view is not None:
+            self.view.keep(frame.at)
         notify("WATCHDOG=1")
         if self._estimating is not None:
             self._estimating.see(self._pipeline, crossings, frame, looked=looked)
@@ -164,7 +170,8 @@ class Eye:
         self.zones.change(self._orders.zones, now)
         self._gates = [g.name for g in gates]
         self.sums |= {name: {"in": 0, "out": 0} for name in self._gates if name not in self.sums}
-        self._pipeline.change_gates(lambda size: Gates(gates, size), Lookout(gates))
+        lookout = Lookout(gates) if self.view is None else self.view.change_gates(gates)
+        self._pipeline.change_gates(lambda size: Gates(gates, size), lookout)
         if self._builder is not None:
             for closed in self._builder.change_gates(self._gates, now):
                 self._caller.add(closed)
