@@ -2,7 +2,7 @@
 """Signed updates of a running system: one that works stays, one that does not goes, and a power cut harms neither.
 
 A power cut here ends every process of the machine at once; what the kernel below has in its page cache survives. That a
-card's file system also survives is shown in the virtual machine (test_appliance.py).
+card's file system also survives is shown in test_power.py.
 """
 
 import contextlib
@@ -46,11 +46,15 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module")
-def key(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("signer") / "key"
+def make_key(path: Path) -> Path:
+    """A key that signs releases."""
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", path], check=True)
     return path
+
+
+@pytest.fixture(scope="module")
+def key(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_key(tmp_path_factory.mktemp("signer") / "key")
 
 
 @contextlib.contextmanager
@@ -97,8 +101,8 @@ def spoil(new: Path, member: str) -> None:
     changed.rename(wheel)
 
 
-def update(machine: Machine, *options: str) -> "subprocess.CompletedProcess[str]":
-    return machine.run("/usr/local/bin/nigiwai", "update", "/opt/bundle", *options, check=False, timeout_s=400)
+def update(machine: Machine, place: str = "/opt/bundle") -> "subprocess.CompletedProcess[str]":
+    return machine.run("/usr/local/bin/nigiwai", "update", place, check=False, timeout_s=400)
 
 
 def trial_is_over(machine: Machine) -> bool:
