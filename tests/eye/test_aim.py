@@ -114,6 +114,15 @@ def test_advice_names_what_to_do(seen: list[Sight], hint: Hint, have: int, need:
     assert (first.hint, first.have, first.need) == (hint, have, need)
 
 
+EDGED = Gate(name="edged", line=((0.1, 0.99), (0.9, 0.99)), inside=(0.5, 0.5))
+
+
+@pytest.mark.parametrize("seen", [[], sights(40)], ids=["nobody yet", "people"])
+def test_a_gate_at_the_edge_is_told_before_anybody_walks(seen: list[Sight]) -> None:
+    first = advise(seen, (GATE, EDGED), 256)[0]
+    assert (first.hint, first.gate, first.have, first.need) == (Hint.GATE_AT_EDGE, "edged", 1, 3)
+
+
 def test_a_gate_at_the_bottom_asks_to_tilt_down() -> None:
     low = Gate(name="low", line=((0.1, 0.97), (0.9, 0.97)), inside=(0.5, 0.5))
     found = {a.hint: a.have for a in advise(sights(40, height=0.6, foot=0.95), (low,), 256)}

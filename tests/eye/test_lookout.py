@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from nigiwai.clock import BootNs
 from nigiwai.door.records import Bin, Flag
 from nigiwai.eye.bins import BinBuilder
+from nigiwai.eye.gate_line import at_edge, room_share
 from nigiwai.eye.gates import Gates
 from nigiwai.eye.lookout import Lookout
 from nigiwai.eye.pipeline import Pipeline
@@ -161,6 +162,41 @@ def test_a_fault_is_in_the_bins_within_ten_seconds_and_goes_again(flag: Flag) ->
     assert all(b - a == 1 for a, b in pairwise(with_fault))
     blind = sum(b.blind_ms for b in bins)
     assert (blind >= 10_000) if flag in BLIND else (blind <= 500)
+
+
+def test_a_gate_where_nobody_can_be_seen_is_in_every_bin_until_it_is_moved() -> None:
+    """The gate lies a hundredth of the height above the picture's lower edge; then it is moved to the middle."""
+    edged = Gate(name="door", line=((0.1, 0.99), (0.9, 0.99)), inside=(0.5, 0.3))
+    pipeline = Pipeline(Nobody(), Tracker(), lambda size: Gates([edged], size), lookout=Lookout([edged]))
+    pipeline.update(Frame(healthy(0), BootNs(0)))
+    assert Flag.GATE_AT_EDGE in pipeline.flags
+
+    pipeline.change_gates(lambda size: Gates([GATE], size), Lookout([GATE]))
+    pipeline.update(Frame(healthy(0), BootNs(S)))
+    assert Flag.GATE_AT_EDGE not in pipeline.flags
+
+
+@pytest.mark.parametrize(
+    ("line", "share", "edged"),
+    [
+        (((0.1, 0.7), (0.9, 0.7)), 0.3, False),  # 0.3 below, 0.7 above
+        (((0.0, 0.97), (1.0, 0.97)), 0.03, False),
+        (((0.0, 0.98), (1.0, 0.98)), 0.02, True),
+        (((0.0, 0.01), (1.0, 0.01)), 0.01, True),  # the upper edge
+        (((0.01, 0.0), (0.01, 1.0)), 0.01 * 4 / 3, True),  # a fence at the left edge: 0.01 of the width
+        (((0.5, 0.0), (0.5, 1.0)), 2 / 3, False),  # upright in the middle: half the width, 4:3
+        (((0.0, 1.0), (1.0, 1.0)), 0.0, True),
+        (((0.0, 0.99), (0.5, 0.99), (0.5, 0.5)), 2 / 3, False),  # along the edge, then up the middle: room there
+        (
+            ((0.0, 0.9), (1.0, 1.0)),
+            0.0877,
+            False,
+        ),  # slanting out of view: (480 - 438) / 0.997 of 480 an eighth from its left end
+    ],
+)
+def test_how_much_room_a_gate_has(line: tuple[tuple[float, float], ...], share: float, edged: bool) -> None:
+    assert room_share(line, (640, 480)) == pytest.approx(share, abs=0.001)
+    assert at_edge(line, (640, 480)) is edged
 
 
 def test_a_view_is_unconfirmed_at_first() -> None:

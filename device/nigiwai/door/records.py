@@ -53,6 +53,7 @@ class Flag(StrEnum):
     FROZEN = "frozen"
     SLOW = "slow"
     CAMERA_LOST = "camera_lost"
+    GATE_AT_EDGE = "gate_at_edge"
     UNCONFIRMED = "unconfirmed"
     MERGED = "merged"
 

@@ -9,6 +9,7 @@ from statistics import median
 import numpy as np
 
 from nigiwai.door.field import Advised, Hint
+from nigiwai.eye.gate_line import LEAST_ROOM, room_share
 from nigiwai.geometry import Point, distance_to_polyline, nearest_on_segment
 from nigiwai.settings import Gate
 
@@ -42,19 +43,28 @@ class Sight:
     feet_cut: bool
 
 
-def advise(sights: Sequence[Sight], gates: Sequence[Gate], detector_px: int) -> tuple[Advised, ...]:
+def advise(
+    sights: Sequence[Sight], gates: Sequence[Gate], detector_px: int, size: tuple[int, int] = (16, 9)
+) -> tuple[Advised, ...]:
     """What to do, most important first; WAITING before enough was seen, GOOD where nothing is to be done.
 
-    detector_px: the height of the detector's input.
+    detector_px: the height of the detector's input; size: the picture's.
     """
+    edged = [a for g in gates for a in _at_edge(g, size)]
     if len(sights) < LEAST_SIGHTS:
-        return (_advised(Hint.WAITING, None, len(sights), LEAST_SIGHTS),)
-    found = [*_cut(sights), *(a for g in gates for a in _at_gate(sights, g, detector_px)), *_rolled(sights)]
+        return (*edged, _advised(Hint.WAITING, None, len(sights), LEAST_SIGHTS))
+    found = [*edged, *_cut(sights), *(a for g in gates for a in _at_gate(sights, g, detector_px)), *_rolled(sights)]
     return tuple(found[:12]) or (_advised(Hint.GOOD, None, 0, 0),)
 
 
 def _advised(hint: Hint, gate: str | None, have: float, need: float) -> Advised:
     return Advised(hint=hint, gate=gate, have=max(0, round(have)), need=max(0, round(need)))
+
+
+def _at_edge(gate: Gate, size: tuple[int, int]) -> list[Advised]:
+    """A gate where nobody is seen on both sides, which shows before anybody walks."""
+    room = room_share(gate.line, size)
+    return [_advised(Hint.GATE_AT_EDGE, gate.name, room * 100, LEAST_ROOM * 100)] if room < LEAST_ROOM else []
 
 
 def _cut(sights: Sequence[Sight]) -> list[Advised]:

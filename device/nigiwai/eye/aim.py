@@ -35,6 +35,7 @@ class Aim:
     _scene_at: BootNs | None = None
     _report_at: BootNs | None = None
     _feet: list[int] = field(default_factory=lambda: [0] * (COLUMNS * ROWS))
+    _size: tuple[int, int] = (16, 9)
     _sights: deque[Sight] = field(default_factory=lambda: deque(maxlen=MOST_SIGHTS))
 
     def start(self, now: BootNs) -> None:
@@ -67,7 +68,7 @@ class Aim:
         """Takes one frame's people; nothing is kept while nobody aims."""
         if not self.is_on(now) or (self._scene_at is not None and now - self._scene_at < SCENE_NS):
             return
-        self._scene_at = now
+        self._scene_at, self._size = now, size
         seen = [t for t in tracks if t.seen][:MOST_BOXES]
         left_s = max(0, min(AIM_S, ((self._until or now) - now) // S))
         self._scene = Scene(people=tuple(_box(t, size) for t in seen), left_s=left_s)
@@ -92,7 +93,7 @@ class Aim:
         if self.is_on(now) and self._report_at is not None and now >= self._report_at:
             self._report_at = BootNs(now + REPORT_NS)
             due.append(Coverage(cells="".join(_digit(n) for n in self._feet)))
-            due.append(Advice(advised=advise(list(self._sights), gates, detector_px)))
+            due.append(Advice(advised=advise(list(self._sights), gates, detector_px, self._size)))
         return due
 
 

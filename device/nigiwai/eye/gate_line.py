@@ -16,6 +16,14 @@ from nigiwai.geometry import Point, distance_to_polyline, signed_distance
 
 Floats = NDArray[np.float64]
 
+LEAST_ROOM = 0.03
+"""Of the picture's height, on both sides of a gate somewhere along it. With less, the band within which a foot's
+filtered place strays (`gates.HYSTERESIS`) has no room: nobody half as tall as the picture is ever clearly on that side.
+Chosen, not measured."""
+
+_LOOKS = 9
+"""Places along each segment at which the room is looked at."""
+
 
 class GateLine:
     """A gate's polyline in px, the sign of its inner side, and the picture's size in px."""
@@ -96,6 +104,24 @@ class GateLine:
         ahead = np.where(direction > 0, size - start, start)
         room: Floats = (ahead / np.maximum(np.abs(direction), 1e-9)).min(axis=0)
         return np.maximum(0.0, room)
+
+
+def room_share(line: Sequence[tuple[float, float]], size: tuple[int, int]) -> float:
+    """The room that the picture leaves on the narrower side of the gate, in parts of its height, where it leaves most.
+
+    line: the gate in parts of the picture; size: the picture's, only whose shape matters here.
+    """
+    scaled = [Point(x * size[0], y * size[1]) for x, y in line]
+    corners = (scaled[0], *(b for a, b in pairwise(scaled) if a != b))
+    shares = np.linspace(0.0, 1.0, _LOOKS)
+    places = np.hstack([np.outer(a, 1 - shares) + np.outer(b, shares) for a, b in pairwise(np.array(corners))])
+    room = GateLine(corners, 1.0, size).room(places)
+    return float(room.min(axis=0).max()) / size[1]
+
+
+def at_edge(line: Sequence[tuple[float, float]], size: tuple[int, int]) -> bool:
+    """Whether the gate lies so near to the picture's edge that nobody can be seen on both of its sides."""
+    return room_share(line, size) < LEAST_ROOM
 
 
 def _normal(a: Point, b: Point) -> tuple[float, float]:

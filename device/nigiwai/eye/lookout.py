@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from nigiwai.clock import BootNs
 from nigiwai.door.records import Flag
+from nigiwai.eye.gate_line import at_edge
 from nigiwai.eye.skip import Skip
 from nigiwai.eye.types import Float32s, Frame, Track
 from nigiwai.eye.watch import Watch
@@ -24,11 +25,12 @@ class Lookout:
         self._watched_at: BootNs | None = None
         self._skip: Skip | None = None
         self._size: tuple[int, int] | None = None
+        self._lasting: frozenset[Flag] = frozenset()
 
     @property
     def flags(self) -> tuple[Flag, ...]:
-        """What is wrong with the view."""
-        return self._watch.flags
+        """What is wrong with the view, and with where the gates lie in it."""
+        return tuple(flag for flag in Flag if flag in self._lasting or flag in self._watch.flags)
 
     @property
     def edges(self) -> Float32s | None:
@@ -54,4 +56,6 @@ class Lookout:
     def _skip_for(self, size: tuple[int, int]) -> Skip:
         if self._skip is None or size != self._size:
             self._skip, self._size = Skip(self._gates, size[0] / size[1]), size
+            edged = any(at_edge(gate.line, size) for gate in self._gates)
+            self._lasting = frozenset({Flag.GATE_AT_EDGE} if edged else ())
         return self._skip

@@ -19,6 +19,7 @@ _FLAGS: tuple[tuple[Flag, Light, Cause], ...] = (
     (Flag.COVERED, Light.BAD, Cause.COVERED),
     (Flag.FROZEN, Light.BAD, Cause.FROZEN),
     (Flag.DARK, Light.BAD, Cause.DARK),
+    (Flag.GATE_AT_EDGE, Light.BAD, Cause.GATE_AT_EDGE),
     (Flag.MOVED, Light.WARN, Cause.MOVED),
     (Flag.BLOWN_OUT, Light.WARN, Cause.BLOWN_OUT),
     (Flag.BLURRED, Light.WARN, Cause.BLURRED),

@@ -82,6 +82,7 @@ class Mark(StrEnum):
     FROZEN = Flag.FROZEN.value
     SLOW = Flag.SLOW.value
     CAMERA_LOST = Flag.CAMERA_LOST.value
+    GATE_AT_EDGE = Flag.GATE_AT_EDGE.value
     UNCONFIRMED = Flag.UNCONFIRMED.value
     MERGED = Flag.MERGED.value
     UNSEEN = "unseen"
@@ -288,6 +289,7 @@ class Cause(StrEnum):
     MOVED = "moved"
     FROZEN = "frozen"
     SLOW = "slow"
+    GATE_AT_EDGE = "gate_at_edge"
     BROKER_AWAY = "broker_away"
     BROKER_REFUSES = "broker_refuses"
     BROKER_OFF = "broker_off"

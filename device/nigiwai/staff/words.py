@@ -56,6 +56,7 @@ CAUSES: dict[Cause, tuple[str, str]] = {
     Cause.MOVED: ("カメラの向きが変わりました", "the camera was moved"),
     Cause.FROZEN: ("映像が止まっています", "the picture stands still"),
     Cause.SLOW: ("処理が追いついていません", "cannot keep up"),
+    Cause.GATE_AT_EDGE: ("ゲートの線が映像の端にあります", "a gate lies at the picture's edge"),
     Cause.BROKER_AWAY: (
         "本部と通信できません(後で自動送信します)",
         "headquarters cannot be reached; sent later by itself",
