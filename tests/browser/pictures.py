@@ -62,7 +62,7 @@ def _all(browser: Any, url: str, language: str, eye: StaffedEye, out: Path) -> N
         page.set_default_timeout(120_000)
         page.goto(f"{url}/?lang={language}")
         page.wait_for_selector("#lights li")
-        page.wait_for_selector("#curve svg")
+        page.wait_for_selector("#curve canvas")
         save(page, f"now-{size}")
         if size == "phone":
             _phone(page, url, language, eye, save)
@@ -94,12 +94,14 @@ def _check(page: Any, eye: StaffedEye, save: Any) -> None:
     page.click('[data-tab="check"]')
     page.click("#start-check button")
     page.wait_for_selector("#check-running:not([hidden])")
+    page.wait_for_selector("#check-result:not([hidden])")  # eye has the check
     for i in range(16):
         direction = "in" if i % 3 else "out"
         if i % 8:
             eye.cross(direction)
         page.click(f"#tap-{direction}")
         page.wait_for_timeout(130)
+    page.wait_for_selector('#check-rows tr:last-child td:nth-child(2):text-is("16")')
     save(page, "check")
     page.click("#end-check")
     page.wait_for_selector("#check-start:not([hidden])", timeout=30_000)

@@ -33,7 +33,7 @@ def violations(page: Any) -> list[str]:
 @pytest.mark.parametrize(("language", "size", "scheme"), VIEWS if PROOF else VIEWS[:2])
 def test_no_page_violates_a_rule(device: Device, open_page: OpenPage, language: str, size: str, scheme: str) -> None:
     page = open_page(f"{device.url}/?lang={language}", size, color_scheme=scheme)
-    page.wait_for_selector("#curve svg")
+    page.wait_for_selector("#curve canvas")
     found = {"now": violations(page)}
     page.goto(f"{device.url}/sent?lang={language}")
     page.wait_for_selector("#messages section")
@@ -69,6 +69,12 @@ def _at_work(page: Any) -> dict[str, list[str]]:
     found["tapping"] = violations(page)
     page.click("#end-check")
     page.wait_for_selector("#check-start:not([hidden])", timeout=30_000)
+    page.click('[data-tab="hand"]')
+    page.click('#event button[value="start"]')
+    page.wait_for_selector("#sure[open]")
+    found["sure"] = violations(page)
+    page.click("#sure-no")
+    page.click('[data-tab="check"]')
     page.context.clear_cookies()
     page.click("#start-check button")
     page.wait_for_selector("#problem:not([hidden])")

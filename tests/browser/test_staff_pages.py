@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.browser.conftest import LANGUAGES, PIN, SIZES, Device, MakeDevice, OpenPage, sign_in
+from tests.browser.test_now import inked
 from tests.link.harness import wait_for
 
 pytestmark = pytest.mark.browser
@@ -93,10 +94,52 @@ def test_the_day_prints_on_one_page(device: Device, staff: Any) -> None:
     staff.wait_for_selector("#sheet table")
     pdf = staff.pdf(prefer_css_page_size=True)
     assert pdf.count(b"/Type /Page\n") == 1
+    assert inked(staff, "#sheet canvas") == {"entered", "left"}
+    assert staff.evaluate("document.querySelector('#sheet canvas').width") >= 1_800, "fine enough for paper"
+
+
+@pytest.mark.parametrize(
+    ("language", "yes", "no", "says"),
+    [
+        ("ja", "開始する", "やめる", "場内の人数(いま77人)が0人に戻ります"),
+        ("en", "Start", "Cancel", "The people inside (now 77) begin at zero"),
+    ],
+)
+def test_the_start_of_an_event_asks_first(
+    device: Device, open_page: OpenPage, language: str, yes: str, no: str, says: str
+) -> None:
+    staff = open_page(f"{device.url}/staff?lang={language}")
+    sign_in(staff)
+    staff.fill("#inside", "77")
+    staff.click("#set-inside button")
+    now = open_page(f"{device.url}/?lang={language}")
+    now.wait_for_selector('#inside:text-is("77")')
+    before = len(audited(device))
+
+    for refuse in ("#sure-no", "Escape"):
+        staff.click('#event button[value="start"]')
+        staff.wait_for_selector("#sure[open]")
+        assert says in staff.inner_text("#sure-text")
+        assert staff.inner_text("#sure-yes") == yes
+        assert staff.inner_text("#sure-no") == no
+        assert staff.evaluate("document.activeElement.id") == "sure-no", "Enter by mistake starts nothing"
+        staff.keyboard.press("Escape") if refuse == "Escape" else staff.click(refuse)
+        staff.wait_for_selector("#sure:not([open])", state="attached")
+    staff.wait_for_timeout(1_500)
+    assert now.inner_text("#inside") == "77"
+    assert len(audited(device)) == before, "nothing was asked of link"
+
+    staff.click('#event button[value="start"]')
+    staff.click("#sure-yes")
+    now.wait_for_selector('#inside:text-is("0")')
+    wait_for(lambda: audited(device)[before:] == ["event"], "the audit log")
+    staff.click('#event button[value="end"]')
+    wait_for(lambda: audited(device)[before:] == ["event", "event"], "the audit log")
 
 
 def test_an_event_starts_at_nobody(device: Device, staff: Any, open_page: OpenPage) -> None:
     staff.click('#event button[value="start"]')
+    staff.click("#sure-yes")
     staff.wait_for_selector('#done-text:text-is("The event has started.")')
     open_page(f"{device.url}/?lang=en").wait_for_selector('#inside:text-is("0")')
     staff.click('#event button[value="end"]')
@@ -321,6 +364,29 @@ def _cross(device: Device, stop: threading.Event) -> None:
     while not stop.wait(0.1):
         step += 1
         device.eye.walk(0.5, 0.1 + 0.88 * (step % 30) / 29, number=1 + step // 30)
+
+
+def test_taps_that_still_wait_are_in_the_result_when_the_check_is_ended(device: Device, staff: Any) -> None:
+    """A network that takes a second for everything, and a finger that ends the check right after its last tap."""
+    tab(staff, "check")
+    staff.click("#start-check button")
+    staff.wait_for_selector("#check-running:not([hidden])")
+    staff.wait_for_selector("#check-result:not([hidden])")
+
+    def slowly(route: Any) -> None:
+        staff.wait_for_timeout(700)
+        route.continue_()
+
+    staff.route("**/api/staff/do", slowly)
+    for _ in range(5):
+        device.eye.cross("in")
+        staff.evaluate("document.getElementById('tap-in').click()")
+        staff.wait_for_timeout(130)
+    staff.evaluate("document.getElementById('end-check').click()")
+    staff.wait_for_selector('#done-text:text-is("The check is over and its result is recorded.")', timeout=60_000)
+
+    cells = staff.locator("#check-rows tr:first-child td").all_inner_texts()
+    assert cells == ["5", "5", "0", "0"]
 
 
 def test_taps_outlive_a_reload_and_a_lost_network(device: Device, staff: Any) -> None:

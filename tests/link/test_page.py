@@ -2,9 +2,9 @@
 """The page's routes, headers and words."""
 
 import asyncio
+import hashlib
 import json
 import re
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -17,6 +17,7 @@ from nigiwai.link.status.board import Board
 from nigiwai.link.status.desk import Desk
 from nigiwai.link.status.staff import Staff
 from nigiwai.settings import Settings
+from tests.conftest import ROOT
 
 SNAPSHOT = {"site": "ward", "in": 3, "note": "</script><script>alert(1)</script>"}
 
@@ -34,11 +35,11 @@ class Client:
     def __init__(self, board: Board) -> None:
         self._app = build_app(board, "ja", Staff(Settings(), None, Desk()))
 
-    def ask(self, method: str, path: str) -> httpx.Response:
+    def ask(self, method: str, path: str, headers: dict[str, str] | None = None) -> httpx.Response:
         async def asked() -> httpx.Response:
             transport = httpx.ASGITransport(app=self._app)
             async with httpx.AsyncClient(transport=transport, base_url="http://device") as browser:
-                return await browser.request(method, path)
+                return await browser.request(method, path, headers=headers)
 
         return asyncio.run(asked())
 
@@ -171,14 +172,31 @@ def _fields(schema: dict[str, Any]) -> set[str]:
     return {name for part in parts for name in part.get("properties", {})}
 
 
-def test_the_first_view_is_small() -> None:
-    first = ["index.html", "page.css", "page.js", "common.js", "curve.js", "words.js", "icon.svg"]
-    assert sum((STATIC / name).stat().st_size for name in first) <= 60_000
+def test_the_first_view_is_small(client: Client) -> None:
+    first = ["page.css", "page.js", "common.js", "curve.js", "words.js", "icon.svg", "vendor/uplot.js"]
+    answers = [client.get(f"/static/{name}") for name in first]
+    assert [a.headers.get("content-encoding") for a in answers] == ["gzip"] * 5 + [None, "gzip"]
+    assert all(a.content == (STATIC / name).read_bytes() for a, name in zip(answers, first, strict=True))
+    assert sum(int(a.headers["content-length"]) for a in answers) <= 45_000
+
+
+def test_a_browser_without_gzip_gets_the_files_as_they_are(client: Client) -> None:
+    answer = client.ask("GET", "/static/page.js", {"accept-encoding": "identity"})
+    assert "content-encoding" not in answer.headers
+    assert answer.content == (STATIC / "page.js").read_bytes()
+
+
+def test_the_chart_library_is_the_one_that_the_notices_name() -> None:
+    notices = (ROOT / "THIRD_PARTY.md").read_text(encoding="utf-8")
+    digest = hashlib.sha256((STATIC / "vendor" / "uplot.js").read_bytes()).hexdigest()
+    assert digest in notices
+    assert "Leon Sorokin" in (STATIC / "vendor" / "uplot.LICENSE.txt").read_text(encoding="utf-8")
 
 
 def test_nothing_comes_from_elsewhere() -> None:
-    for path in STATIC.iterdir():
+    for path in (p for p in STATIC.rglob("*") if p.suffix in (".js", ".css", ".html", ".svg")):
         text = path.read_text(encoding="utf-8").replace("http://www.w3.org/2000/svg", "")
+        text = text.replace("/*! https://github.com/leeoniya/uPlot (v1.6.32) */", "")
         assert not re.search(r"https?://|//cdn|@import|url\(", text), path
 
 
@@ -206,5 +224,7 @@ def test_text_has_the_contrast_that_wcag_aa_asks_for() -> None:
 
 
 def test_no_way_for_a_picture() -> None:
-    for path in Path(STATIC).iterdir():
-        assert not re.search(r"<img|<video|<canvas|data:image|createObjectURL", path.read_text(encoding="utf-8"))
+    """The chart's canvas is filled with bars; nothing on the page can put a picture into it."""
+    for path in (p for p in STATIC.rglob("*") if p.is_file()):
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(r"<img|<video|<canvas|drawImage|putImageData|data:image|createObjectURL", text), path

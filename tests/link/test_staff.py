@@ -403,6 +403,20 @@ def test_two_phones_and_one_loaded_anew_tap_for_one_check(bench: Bench) -> None:
     assert [o.tap for o in bench.told if isinstance(o, Untap)] == [3]
 
 
+def test_a_tap_of_before_the_end_may_come_after_it_and_none_of_after(bench: Bench) -> None:
+    """Another phone's network was slow while somebody ended the check."""
+    bench.sign_in()
+    bench.do(what="start_check", gate="door", minutes=10)
+    bench.do(what="end_check")
+
+    early = bench.do(what="tap", sheet=2, tap=1, direction="in", age_ms=2_000)
+    late = bench.do(what="tap", sheet=2, tap=2, direction="in", age_ms=0)
+
+    assert early.status_code == 200
+    assert late.json()["error"] == "no_check"
+    assert [o.tap for o in bench.told if isinstance(o, Tap)] == [1]
+
+
 def test_ten_megabytes_are_refused_unread(bench: Bench) -> None:
     bench.sign_in()
     answer = bench.ask("POST", "/api/staff/do", content=b"x" * 10_000_000, headers={"x-nigiwai-csrf": bench.csrf})

@@ -30,7 +30,7 @@ class _Running:
     begun_ns: int
     heard_ns: int
     taps: dict[tuple[int, int], int] = field(default_factory=dict)
-    ended: bool = False
+    ended_ms: int | None = None
     discard: bool = False
     result: CheckResult | None = None
 
@@ -62,7 +62,9 @@ class Checking:
                 if (number := self._running.taps.get((deed.sheet, deed.tap))) is not None:
                     self._tell(Untap(check=self._running.number, tap=number))
             case EndCheck() if self._running is not None:
-                self._running.ended, self._running.discard = True, deed.discard
+                if self._running.ended_ms is None:
+                    self._running.ended_ms = boot_ms
+                self._running.discard = deed.discard
                 self._tell(CheckOff(check=self._running.number))
             case ReadCheck():
                 pass
@@ -81,9 +83,10 @@ class Checking:
 
     def _tap(self, deed: Tapped, boot_ms: int) -> Answer:
         running = self._running
-        if running is None or running.ended:
-            return Answer("no_check")
         at_ms = max(0, boot_ms - deed.age_ms)
+        # What another phone saw before the end may still come while eye waits for the last crossings.
+        if running is None or (running.ended_ms is not None and at_ms > running.ended_ms):
+            return Answer("no_check")
         number = running.tap_number(deed.sheet, deed.tap)
         if number > MOST_TAPS:
             return Answer("too_many_taps")
@@ -141,7 +144,7 @@ class Checking:
                 "number": running.number,
                 "gate": running.gate,
                 "left_s": max(0, 60 * running.minutes - length_s),
-                "ending": running.ended,
+                "ending": running.ended_ms is not None,
                 "so_far": so_far,
             }
         return {

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The page's routes that everybody may use. They only read; nothing comes from outside this device."""
 
+import gzip
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -23,6 +24,7 @@ MOST_PER_CLIENT = 32
 KEEP_ALIVE_S = 15.0
 
 _TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
+_LEAST_GZIP_BYTES = 1_000
 _PAGES = {"/": "index.html", "/sent": "sent.html", "/staff": "staff.html"}
 
 
@@ -35,7 +37,7 @@ def build_app(board: Board, language: str, staff: Staff) -> Starlette:
         Route("/api/sent", page.sent),
         Route("/api/events", page.events),
         Route("/healthz", page.healthz),
-        Route("/static/{name}", page.static),
+        Route("/static/{name:path}", page.static),
         *staff.routes(),
     ]
     return Starlette(routes=routes, middleware=[Middleware(Guard, names=staff.page.names)])
@@ -49,7 +51,11 @@ class _Page:
         self._language = language
         self._streams: Counter[str] = Counter()
         self._html = {path: (STATIC / name).read_text(encoding="utf-8") for path, name in _PAGES.items()}
-        self._files = {p.name: p.read_bytes() for p in STATIC.iterdir() if p.suffix in _TYPES}
+        found = [p for p in STATIC.rglob("*") if p.suffix in _TYPES]
+        self._files = {p.relative_to(STATIC).as_posix(): p.read_bytes() for p in found}
+        self._small = {
+            name: gzip.compress(file, mtime=0) for name, file in self._files.items() if len(file) >= _LEAST_GZIP_BYTES
+        }
 
     async def html(self, request: Request) -> Response:
         """A page in the language that was asked for; the first with the latest snapshot, so that its view is whole."""
@@ -62,11 +68,16 @@ class _Page:
         return HTMLResponse(html)
 
     async def static(self, request: Request) -> Response:
-        """A file of the page."""
+        """A file of the page, made small once at the start. It holds nothing of anybody: its length tells nothing."""
         name = request.path_params["name"]
         if name not in self._files:
             return PlainTextResponse("not found\n", 404)
-        return Response(self._files[name], media_type=_TYPES[Path(name).suffix])
+        headers = {"vary": "accept-encoding"}
+        body = self._files[name]
+        if name in self._small and "gzip" in request.headers.get("accept-encoding", ""):
+            body = self._small[name]
+            headers["content-encoding"] = "gzip"
+        return Response(body, media_type=_TYPES[Path(name).suffix], headers=headers)
 
     async def sent(self, _request: Request) -> Response:
         """The messages last sent, as they were sent."""

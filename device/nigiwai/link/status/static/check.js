@@ -119,11 +119,13 @@ async function send() {
   while (sheet.waiting.length) {
     const { atMs, deed } = sheet.waiting[0];
     const age = Math.max(0, Math.min(900_000, Math.round(nowMs() - atMs)));
-    const answer = await act(deed.what === "tap" ? { ...deed, age_ms: age } : deed);
+    const end = deed.what === "end_check";
+    const answer = await (end ? order.act(deed) : act(deed.what === "tap" ? { ...deed, age_ms: age } : deed));
     if (["signed_out", "csrf"].includes(answer.error)) break; // goes on after the PIN
     if (["away", "busy"].includes(answer.error)) await new Promise((go) => setTimeout(go, 1_000));
     else sheet.waiting.shift();
     keep();
+    if (end && !answer.error) show(answer);
   }
   sending = false;
 }
@@ -143,4 +145,10 @@ by("take-back").addEventListener("click", () => {
   keep();
   send();
 });
-by("end-check").addEventListener("click", () => turn({ what: "end_check" }));
+// Behind what was tapped and has not arrived yet: the device takes none once the check is over.
+by("end-check").addEventListener("click", () => {
+  if (sheet.waiting.some((w) => w.deed.what === "end_check")) return;
+  sheet.waiting.push({ atMs: nowMs(), deed: { what: "end_check" } });
+  keep();
+  send();
+});

@@ -67,11 +67,17 @@ function showGates() {
 
 function showQuarters() {
   by("quarters").replaceChildren(...seen.quarters.map((q) => row(q.start.slice(11, 16), q.in, q.out)));
-  if (seen.quarters.length === 0) {
-    by("curve").replaceChildren(paragraph(say("nothing-yet")));
-  } else {
-    drawCurve(by("curve"), seen.quarters, seen.at, say("curve-label"));
-  }
+  const none = seen.quarters.length === 0;
+  by("curve-none").hidden = !none;
+  by("curve").hidden = none;
+  if (!none) showCurve();
+}
+
+// Where the chart's library did not arrive, the table is the chart.
+async function showCurve() {
+  const shown = await drawCurve(by("curve"), seen.quarters, seen.at, say("curve-label"));
+  by("curve").hidden = !shown;
+  if (!shown) by("curve-table").open = true;
 }
 
 function row(name, entered, left) {
@@ -158,4 +164,5 @@ connect();
 setInterval(check, CHECK_MS);
 document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && check());
 window.addEventListener("online", connect);
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => seen !== null && showQuarters());
 window.addEventListener("resize", () => seen !== null && showQuarters());

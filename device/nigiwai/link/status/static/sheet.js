@@ -2,12 +2,13 @@
 // The day's result on one page, to be printed and handed in.
 
 import { drawCurve } from "./curve.js";
-import { make, number } from "./common.js";
+import { by, make, number } from "./common.js";
 
 const WIDTH = 640;
+const PRINT_SCALE = 3; // a canvas has pixels, and paper is finer than a screen
 const MOST_NOTED = 18; // more would take a second page; the CSV has them all
 
-export function sheet(day, say) {
+export async function sheet(day, say) {
   const cells = (...texts) => make("tr", {}, make("th", { scope: "row" }, texts[0]), ...texts.slice(1).map((t) => make("td", {}, t)));
   const range = day.inside_low === null ? "" : ` (${say("range-short", { low: number.format(day.inside_low), high: number.format(day.inside_high) })})`;
   const sums = make("table", {}, make("tbody", {},
@@ -18,14 +19,16 @@ export function sheet(day, say) {
     cells(say("not-seen"), say("minutes", { n: (day.blind_s / 60).toFixed(1) })),
     cells(say("accuracy"), day.check === null ? say("accuracy-none") : accuracy(day.check, say)),
   ));
-  const curve = make("div", { class: "printed" });
+  const chart = make("div");
+  const curve = make("div", { class: "printed" }, chart, legend(say));
   const quarters = day.quarters.map((q) => ({ start: q.start, in: sum(q.gates, 0), out: sum(q.gates, 1) }));
-  if (quarters.length) drawCurve(curve, quarters, day.at, say("curve-label"), WIDTH);
+  by("sheet").replaceChildren(curve); // takes its colours from where it stands
+  if (quarters.length) await drawCurve(chart, quarters, day.at, say("curve-label"), { width: WIDTH, scale: PRINT_SCALE });
   const latest = day.noted.slice(-MOST_NOTED);
   const noted = make("table", { class: "noted" }, make("tbody", {}, ...latest.map((n) => cells(`${n.at} ${say(`noted-${n.kind}`)}`, content(n.kind, n.body, say)))));
   return [
     make("h2", {}, `${say("day-title")} ${day.day}`), make("p", {}, `${day.site} / ${day.device}`), sums,
-    make("h3", {}, say("curve")), curve, legend(say),
+    make("h3", {}, say("curve")), curve,
     ...(latest.length ? [make("h3", {}, say("noted")), noted] : []),
     ...(latest.length < day.noted.length ? [make("p", { class: "note" }, say("noted-more", { n: day.noted.length - latest.length }))] : []),
     make("p", { class: "note" }, say("sheet-note", { at: day.at.slice(0, 16).replace("T", " ") })),

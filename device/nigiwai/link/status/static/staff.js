@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Signing in, the tabs, and what staff note by hand. Checking and aiming are fetched when they are opened.
 
-import { ask, by, label, make, place, speaker } from "./common.js";
+import { ask, by, label, make, number, place, speaker } from "./common.js";
 import { words as common } from "./words.js";
 import { words as own } from "./words-staff.js";
 
@@ -122,6 +122,19 @@ function onSubmit(id, deedOf, text) {
   });
 }
 
+// Asks before something that cannot be taken back; Escape is no.
+function sure(title, text, yes) {
+  by("sure-title").textContent = title;
+  by("sure-text").textContent = text;
+  by("sure-yes").textContent = yes;
+  by("sure").returnValue = "";
+  by("sure").showModal();
+  by("sure-no").focus();
+  return new Promise((answer) => by("sure").addEventListener("close", () => answer(by("sure").returnValue === "yes"), { once: true }));
+}
+
+by("sure-no").addEventListener("click", () => by("sure").close(""));
+by("sure-yes").addEventListener("click", () => by("sure").close("yes"));
 by("sign-in").addEventListener("submit", async (event) => {
   event.preventDefault();
   const pin = by("pin").value.normalize("NFKC").replace(/[\s-]/g, ""); // full-width digits, and the label's space
@@ -136,6 +149,13 @@ by("sign-out").addEventListener("click", async () => {
   done(say("signed-out"));
 });
 onSubmit("set-inside", (d) => ({ what: "set_inside", inside: Number(d.inside) }), (d) => say("done-inside", { n: d.inside }));
+by("event").addEventListener("click", async (event) => {
+  if (event.target.value !== "start") return;
+  event.preventDefault();
+  const { inside } = await ask("/api/now");
+  const there = inside === undefined ? say("sure-start-unknown") : say("sure-start-inside", { n: number.format(inside) });
+  if (await sure(say("sure-start-title"), there, say("event-start"))) by("event").requestSubmit(event.target);
+});
 onSubmit("event", (d) => ({ what: "event", action: d.action }), (d) => say(`done-${d.action}`));
 onSubmit("incident", (d) => ({ what: "incident", topic: d.topic, text: d.text }), () => say("done-noted"));
 onSubmit("staff-passages", (d) => ({ what: "staff_passages", gate: d.gate, entered: Number(d.entered), left: Number(d.left) }), () => say("done-noted"));
@@ -147,7 +167,7 @@ by("print").addEventListener("click", async () => {
   const day = await read("day");
   if (day.error) return;
   const { sheet } = await import("/static/sheet.js");
-  by("sheet").replaceChildren(...sheet(day, say));
+  by("sheet").replaceChildren(...(await sheet(day, say)));
   window.print();
 });
 window.addEventListener("hashchange", () => !by("signed-in").hidden && openTab());
