@@ -96,6 +96,10 @@ class EnrolmentError(NigiwaiError):
 
 
 class UpdateError(NigiwaiError):
-    """A release is not taken; what runs goes on running."""
+    """A release is not taken; what runs goes on running. `trouble`: the label's code for it, or empty."""
 
     exit_code = 12
+
+    def __init__(self, text: str, trouble: str = "") -> None:
+        super().__init__(text)
+        self.trouble = trouble

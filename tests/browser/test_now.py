@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The first page in a real browser: live numbers, one traffic light, and what it costs."""
 
+import json
+import re
 import signal
 from typing import Any
 
 import pytest
 
 from nigiwai.door.records import Flag
+from nigiwai.enrol.trouble import REMEDIES, Trouble
 from tests.browser.conftest import LANGUAGES, SIZES, Device, MakeDevice, OpenPage
 from tests.conftest import PROOF
 
@@ -147,3 +150,29 @@ def machine_slack(page: Any) -> float:
         " return performance.now() - t + 0 * s; }"
     )
     return max(1.0, took_ms / 200)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_trouble_is_told_with_the_labels_code_and_words(device: Device, open_page: OpenPage, language: str) -> None:
+    page = open_page("about:blank")
+
+    def with_trouble(route: Any) -> None:
+        answer = route.fetch()
+        japanese, english = REMEDIES[Trouble.OLDER]
+        told = json.dumps([{"code": "E22", "ja": japanese, "en": english}], ensure_ascii=False)
+        body = re.sub(r'"troubles": ?\[\]', lambda _: f'"troubles": {told}', answer.text())
+        route.fulfill(response=answer, body=body)
+
+    page.route(re.compile(r"/\?lang="), with_trouble)
+    page.route("**/api/events", lambda route: route.fulfill(content_type="text/event-stream", body=""))
+    page.goto(f"{device.url}/?lang={language}")
+    page.wait_for_selector("#troubles li")
+    shown = page.inner_text("#troubles")
+    assert "E22" in shown
+    assert REMEDIES[Trouble.OLDER][language == "en"] in shown
+
+    page.unroute("**/api/events")
+    page.unroute(re.compile(r"/\?lang="))
+    page.goto(f"{device.url}/?lang={language}")
+    page.wait_for_selector("#lights li")
+    assert not page.is_visible("#troubles")

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from fontTools.ttLib import TTFont
 
 pytest.importorskip("cryptography", reason="cryptography is not installed")
 pytest.importorskip("reportlab", reason="reportlab is not installed")
@@ -25,7 +26,8 @@ from nigiwai.lab.broker import free_port
 from nigiwai.site import giving, work
 from nigiwai.site.desk import Desk
 from nigiwai.site.folder import Site, SiteFolder
-from nigiwai.site.label import Label, label_pdf
+from nigiwai.site.label import FONT_FILE, Label, as_phones_show_it, label_pdf, letters_of
+from nigiwai.site.typeface import truetype
 
 NOW = datetime.now(UTC)
 
@@ -320,6 +322,28 @@ def test_the_label_is_a_page_with_everything_on_it() -> None:
     assert made.startswith(b"%PDF-")
     assert made == label_pdf(label), "the same label gives the same file"
     assert made != label_pdf(Label(**{**label.__dict__, "pin": "87654321"}))
+
+
+@pytest.mark.skipif(not FONT_FILE.exists(), reason="fonts-noto-cjk is not installed")
+def test_the_label_brings_every_letter_that_stands_on_it() -> None:
+    """A reader without Japanese fonts shows, and prints, an empty sheet otherwise."""
+    label = Label("hall", "east", "12345678", "https://nigiwai-east.local:8080/", "ab12 " * 7 + "ab12", True, "ABCD")
+    cut = truetype(FONT_FILE, letters_of(label))
+    assert cut is not None
+    with TTFont(cut) as font:
+        assert {chr(code) for code in font.getBestCmap()} >= letters_of(label)
+    assert b"/FontFile2" in label_pdf(label)
+
+
+def test_without_a_font_there_is_a_label_all_the_same(tmp_path: Path) -> None:
+    label = Label("hall", "east", "12345678", "https://nigiwai-east.local:8080/", "ab12 " * 7 + "ab12", True, "ABCD")
+    (tmp_path / "font.ttc").write_text("no font")
+    for missing in (tmp_path / "none.ttc", tmp_path / "font.ttc"):
+        assert b"HeiseiKakuGo-W5" in label_pdf(label, missing)
+
+
+def test_the_fingerprint_is_written_as_phones_show_it() -> None:
+    assert as_phones_show_it("40c2 7e69") == "40:C2:7E:69 …"
 
 
 def test_every_trouble_has_a_remedy_in_both_languages() -> None:

@@ -332,6 +332,8 @@ def test_a_card_that_is_read_only_at_the_start_is_told_and_waited_for(
     link.start()
     page = f"http://127.0.0.1:{link.page_port}/api/now"
     wait_for(lambda: b"storage_failed" in _read(page), "the page to say so")
+    assert b'"code": "E18"' in _read(page).replace(b'"code":"', b'"code": "')
+    assert "E18: " in link.log()
     eye = FakeEye(link.socket)
     started.callback(eye.close)
     eye.count(5, 1)

@@ -3,6 +3,7 @@
 
 import pytest
 
+from nigiwai.enrol.trouble import REMEDIES, Trouble
 from nigiwai.link.messages import Cause, Light, Subject
 from nigiwai.link.report import Tally
 from nigiwai.link.status.snapshot import Snapshot, snapshot, without_ledger
@@ -20,6 +21,15 @@ def test_an_update_can_see_that_an_event_is_under_way(event: bool) -> None:
     lights = dict.fromkeys(Subject, (Light.UNKNOWN, Cause.NONE))
     shown = snapshot(Snapshot(SETTINGS, ZONE, NOW, tally, lights, None, None, 0, 0, event=event))
     assert shown["event"] is event
+
+
+def test_troubles_are_told_with_the_labels_code_in_both_languages() -> None:
+    tally = Tally(day(NOW, ZONE), midnight_ns(NOW, ZONE), {}, {}, {}, 0)
+    lights = dict.fromkeys(Subject, (Light.UNKNOWN, Cause.NONE))
+    lights[Subject.STORAGE] = (Light.BAD, Cause.STORAGE_FAILED)
+    shown = snapshot(Snapshot(SETTINGS, ZONE, NOW, tally, lights, None, None, 0, 0, troubles=(Trouble.OLDER,)))
+    assert [t["code"] for t in shown["troubles"]] == ["E18", "E22"]
+    assert (shown["troubles"][1]["ja"], shown["troubles"][1]["en"]) == REMEDIES[Trouble.OLDER]
 
 
 def test_without_a_ledger_no_event_is_known() -> None:

@@ -174,7 +174,9 @@ def test_signing_out_ends_the_session(bench: Bench) -> None:
     assert bench.do(what="set_inside", inside=1).status_code == 401
 
 
-def test_twenty_wrong_pins_from_several_phones(make_bench: Callable[..., Bench]) -> None:
+def test_twenty_wrong_pins_from_several_phones(
+    make_bench: Callable[..., Bench], caplog: pytest.LogCaptureFixture
+) -> None:
     bench = make_bench()
     for phone in range(4):
         bench.client = f"127.0.0.{phone + 2}"
@@ -185,6 +187,8 @@ def test_twenty_wrong_pins_from_several_phones(make_bench: Callable[..., Bench])
     assert bench.sign_in().status_code == 200, "staff get in all the same"
     assert [o for _, _, o in bench.audit()] == ["wrong"] * 12 + ["ok"]
     assert all("000000" not in d for _, d, _ in bench.audit()), "what was typed is not kept"
+    said = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
+    assert said == ["E24: somebody typed a wrong PIN on the page"] * 12, "with the label's code, without an address"
 
 
 @pytest.mark.parametrize(

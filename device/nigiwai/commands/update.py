@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 @click.option("--proof-s", type=float, default=300.0, hidden=True)
 @click.option("--steady-s", type=float, default=30.0, hidden=True)
 @click.option("--base", type=click.Path(path_type=Path), default=Path("/opt/nigiwai"), hidden=True)
+@click.option("--told", type=click.Path(path_type=Path), default=Path("/run/nigiwai-update.json"), hidden=True)
 @click.option("--signers", type=click.Path(path_type=Path), default=Path("/etc/nigiwai/release-signers"), hidden=True)
 def command(
     release: Path | None,
@@ -34,6 +35,7 @@ def command(
     proof_s: float,
     steady_s: float,
     base: Path,
+    told: Path,
     signers: Path,
 ) -> None:
     """Install the signed release in the folder RELEASE, or look for one at headquarters. Run as root.
@@ -47,19 +49,29 @@ def command(
       sudo nigiwai update
       sudo nigiwai update --back
     """
+    from nigiwai.enrol.trouble import Trouble
+    from nigiwai.enrol.trouble import told as read_told
     from nigiwai.update import trial
     from nigiwai.update.releases import Releases
 
     releases = Releases(base)
     if judge:
-        trial.judge_here(settings_path, releases, trial.Patience(proof_s, steady_s))
+        trial.judge_here(settings_path, releases, trial.Patience(proof_s, steady_s), told)
     elif forgive:
         releases.forgive()
         click.echo("releases that failed here may be tried again")
     elif back:
         click.echo(_back(releases, settings_path))
     else:
-        click.echo(_update(releases, release, settings_path, during_event, signers))
+        try:
+            done = _update(releases, release, settings_path, during_event, signers)
+        except UpdateError as e:
+            if e.trouble:
+                trial.note(told, e.trouble, str(e))
+            raise
+        if Trouble.UNPROVEN not in read_told((told,)):
+            trial.note(told, "", done)
+        click.echo(done)
 
 
 def _back(releases: "Releases", settings: Path) -> str:

@@ -8,14 +8,15 @@
 
 import json
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from nigiwai.enrol import client, keys
 from nigiwai.enrol.client import Desk
 from nigiwai.enrol.file import DeviceFile, Enrolment, check_code
 from nigiwai.enrol.toml_text import to_toml
-from nigiwai.enrol.trouble import REMEDIES, Trouble
+from nigiwai.enrol.trouble import ENROLMENT_TOLD, Trouble
+from nigiwai.enrol.trouble import tell as write_told
 from nigiwai.errors import EnrolmentError
 from nigiwai.settings import Settings
 
@@ -72,7 +73,7 @@ class Places:
     @property
     def told(self) -> Path:
         """How the last attempt went."""
-        return self.root / "run/nigiwai-enrolment.json"
+        return self.root / ENROLMENT_TOLD.relative_to("/")
 
 
 def adopt(places: Places, parsed: DeviceFile, settings: Settings, toml: str) -> None:
@@ -215,10 +216,10 @@ def finish_renewal(places: Places) -> None:
 
 def tell(places: Places, trouble: str, text: str) -> None:
     """Writes down how it went, for the page to show. Raises EnrolmentError."""
-    japanese, english = REMEDIES[Trouble(trouble)] if trouble else ("", "")
-    what = {"trouble": trouble, "text": text, "ja": japanese, "en": english, "at": datetime.now(UTC).isoformat()}
-    keys.put(places.told, json.dumps(what, ensure_ascii=False).encode())
-    places.told.chmod(0o644)
+    try:
+        write_told(places.told, trouble, text)
+    except OSError as e:
+        raise EnrolmentError(f"{places.told}: cannot be written ({e.strerror})") from None
 
 
 def read_known(places: Places) -> Known:

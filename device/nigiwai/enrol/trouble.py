@@ -1,7 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What can go wrong between a card and a trusted device: a code for the label, and what to do in both languages."""
+"""What can go wrong between a card and a trusted device: a code for the label, and what to do in both languages.
 
+The same code and words stand on the label, on the page and in the journal. How the last attempt of enrolment and of
+updates went lies in a small file each, which link reads for the page: the code, words, no secret.
+"""
+
+import contextlib
+import json
+from collections.abc import Iterable
+from datetime import UTC, datetime
 from enum import StrEnum
+from pathlib import Path
+
+ENROLMENT_TOLD, UPDATE_TOLD = Path("/run/nigiwai-enrolment.json"), Path("/run/nigiwai-update.json")
+_LARGEST_BYTES = 16_384
 
 
 class Trouble(StrEnum):
@@ -17,6 +29,10 @@ class Trouble(StrEnum):
     CARD = "E18"
     REVOKED = "E19"
     INSTALL = "E20"
+    SIGNATURE = "E21"
+    OLDER = "E22"
+    UNPROVEN = "E23"
+    PIN = "E24"
 
 
 REMEDIES: dict[Trouble, tuple[str, str]] = {
@@ -60,5 +76,41 @@ REMEDIES: dict[Trouble, tuple[str, str]] = {
         "プログラムを組み込めません。ネットワークにつなぎ、電源を入れ直してください。",
         "The program cannot be installed. Connect a network, then power off and on.",
     ),
+    Trouble.SIGNATURE: (
+        "更新版の署名が正しくないため使いません。本部から受け取り直してください。",
+        "The update's signature is wrong, so it is not used. Get it from headquarters again.",
+    ),
+    Trouble.OLDER: (
+        "今より古い更新版のため使いません。新しい更新版を本部に頼んでください。",
+        "The update is older than what runs, so it is not used. Ask headquarters for a newer one.",
+    ),
+    Trouble.UNPROVEN: (
+        "更新版が正常に動かず、元の版に戻しました。本部に連絡してください。",
+        "The update did not work; the version before is in use again. Tell headquarters.",
+    ),
+    Trouble.PIN: (
+        "暗証番号が違います。この機器のラベルの番号か確かめてください。",
+        "The PIN is wrong. Is it the one on this device's label?",
+    ),
 }
 """(Japanese, English) for each code."""
+
+
+def tell(path: Path, trouble: str, text: str) -> None:
+    """Writes down how an attempt went; `trouble` is empty where it went well. Raises OSError."""
+    japanese, english = REMEDIES[Trouble(trouble)] if trouble else ("", "")
+    told = {"trouble": trouble, "text": text, "ja": japanese, "en": english, "at": datetime.now(UTC).isoformat()}
+    beside = path.with_name(f".{path.name}.new")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside.write_text(json.dumps(told, ensure_ascii=False), encoding="utf-8")
+    beside.chmod(0o644)
+    beside.rename(path)
+
+
+def told(paths: Iterable[Path] = (ENROLMENT_TOLD, UPDATE_TOLD)) -> tuple[Trouble, ...]:
+    """The troubles that stand in those files; what is missing or damaged tells of none."""
+    found = []
+    for path in paths:
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError), path.open(encoding="utf-8") as file:
+            found.append(Trouble(json.loads(file.read(_LARGEST_BYTES))["trouble"]))
+    return tuple(found)

@@ -14,6 +14,7 @@ from nigiwai.door.listener import Listener, Received
 from nigiwai.door.records import Ack, Bin, Flag, Hello, Vitals
 from nigiwai.door.tables import EventOver, TableTaken, TraitTable
 from nigiwai.door.zones import ZoneStats
+from nigiwai.enrol.trouble import Trouble, told
 from nigiwai.errors import LedgerError
 from nigiwai.link import identify, machine
 from nigiwai.link.clerk import Clerk, World
@@ -292,7 +293,7 @@ class Keeper:
         if isinstance(error, DamagedError):
             raise error
         if self._storage not in (Cause.STORAGE_FAILED, Cause.STORAGE_FULL):
-            log.error("%s", error)
+            log.error("%s%s", "" if isinstance(error, FullError) else f"{Trouble.CARD}: ", error)
         self._storage = Cause.STORAGE_FULL if isinstance(error, FullError) else Cause.STORAGE_FAILED
         self._changed = True
 
@@ -378,6 +379,7 @@ class Keeper:
             disk_free_mib=machine.disk_free_mib(self._settings.ledger.path.parent),
             check=self._clerk.checking.stamp(),
             event=self._ledger.event,
+            troubles=told(),
         )
         self._board.show(snapshot(seen))
         if self._publisher is not None:

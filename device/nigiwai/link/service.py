@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 
 from nigiwai import __version__
 from nigiwai.door.listener import Listener
+from nigiwai.enrol.trouble import Trouble
 from nigiwai.link.clock import read_clock
 from nigiwai.link.keeper import Keeper
 from nigiwai.link.ledger import Ledger, Rules
@@ -100,7 +101,7 @@ def _open_patiently(settings: Settings, board: Board, stop: threading.Event) -> 
         try:
             return open_or_salvage(settings.ledger.path, rules_of(settings), read_clock())
         except (FullError, ReadOnlyError) as e:
-            log.error("%s", e)
+            log.error("%s%s", "" if isinstance(e, FullError) else f"{Trouble.CARD}: ", e)
             cause = Cause.STORAGE_FULL if isinstance(e, FullError) else Cause.STORAGE_FAILED
             board.show(without_ledger(settings, load_zone(settings.ledger.timezone), time.time_ns(), cause))
         notify("READY=1")

@@ -21,7 +21,7 @@ from typing import Any
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from nigiwai.errors import EnrolmentError
-from nigiwai.site import giving
+from nigiwai.site import giving, work
 from nigiwai.site.folder import SiteFolder, utc_now
 
 log = logging.getLogger(__name__)
@@ -87,7 +87,10 @@ class _Caller(BaseHTTPRequestHandler):
         with folder.register() as register:
             now = utc_now()
             giving.redeem(register, device, request, shown, now)
-            return giving.sign(folder, register, device, request, now).public_bytes(Encoding.PEM).decode()
+            certificate = giving.sign(folder, register, device, request, now)
+        if (folder.device(device) / "pin").exists():
+            log.info("%s: print this label, it has the device's own fingerprint", work.make_label(folder, device))
+        return certificate.public_bytes(Encoding.PEM).decode()
 
     def _renew(self, device: str, request: bytes) -> str:
         folder = self.server.folder

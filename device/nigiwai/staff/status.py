@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`nigiwai status`: how this device is, one line a thing."""
 
-import json
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any
 from nigiwai import settings as settings_file
 from nigiwai.enrol import keys
 from nigiwai.enrol.station import Places
+from nigiwai.enrol.trouble import REMEDIES, UPDATE_TOLD, told
 from nigiwai.errors import NigiwaiError
 from nigiwai.link.messages import Cause, Light, Subject
 from nigiwai.staff import words
@@ -81,16 +81,14 @@ def _release(releases: Releases, language: Language) -> Line:
 
 
 def _enrolment(places: Places, language: Language) -> Iterator[Line]:
-    """The certificate's end (for root, who alone can read it), and trouble with the enrolment."""
+    """The certificate's end (for root, who alone can read it), and trouble with the enrolment or an update."""
     try:
         found = keys.read_certificate(places.credentials / "device.crt")
         until = say(words.UNTIL, language).format(f"{found.ends:%Y-%m-%d}")
         yield Line(say(words.CERTIFICATE, language), True, f"{found.name}, {until}")
     except (NigiwaiError, OSError):
         pass
-    try:
-        told = json.loads(places.told.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return
-    if told.get("trouble"):
-        yield Line(say(words.ENROLMENT, language), False, f"{told['trouble']} {told.get(language.value, '')}")
+    updates = places.root / UPDATE_TOLD.relative_to("/")
+    for name, path in ((words.ENROLMENT, places.told), (words.UPDATE, updates)):
+        for trouble in told((path,)):
+            yield Line(say(name, language), False, f"{trouble} {say(REMEDIES[trouble], language)}")

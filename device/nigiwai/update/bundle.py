@@ -5,6 +5,7 @@ import hashlib
 import os
 from pathlib import Path
 
+from nigiwai.enrol.trouble import Trouble
 from nigiwai.errors import UpdateError
 from nigiwai.update import signature
 from nigiwai.update.manifest import (
@@ -46,13 +47,13 @@ def check(folder: Path, signers: Path) -> Manifest:
     found = check_manifest(folder, signers)
     present = {str(p.relative_to(folder)) for p in _files(folder)}
     if strange := sorted(present - set(found.files)):
-        raise UpdateError(f"{strange[0]}: is not part of the signed release; nothing of it is used")
+        raise UpdateError(f"{strange[0]}: is not part of the signed release; nothing of it is used", Trouble.SIGNATURE)
     for path, expected in found.files.items():
         file = folder / path
         if not file.is_file() or file.is_symlink():
-            raise UpdateError(f"{path}: missing; the release is not whole, copy it again")
+            raise UpdateError(f"{path}: missing; the release is not whole, copy it again", Trouble.SIGNATURE)
         if digest(file) != expected:
-            raise UpdateError(f"{path}: differs from what was signed; copy the release again")
+            raise UpdateError(f"{path}: differs from what was signed; copy the release again", Trouble.SIGNATURE)
     return found
 
 

@@ -12,6 +12,7 @@ import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from nigiwai.enrol.trouble import Trouble
 from nigiwai.errors import UpdateError
 
 MANIFEST, ROLLOUT, SIGNATURE = "manifest.json", "rollout.json", ".sig"
@@ -102,12 +103,14 @@ def check_serial(offered: Manifest, standing: Standing) -> None:
         raise UpdateError(
             f"release {offered.version} (number {offered.serial}) is older than number {standing.proved}, which this"
             " device has run; an older release is not taken, because its weaknesses are known. To go back to the one"
-            " before, which is still on the card: nigiwai update --back"
+            " before, which is still on the card: nigiwai update --back",
+            Trouble.OLDER,
         )
     if offered.serial in standing.refused:
         raise UpdateError(
             f"release {offered.version} (number {offered.serial}) did not prove itself on this device and is not tried"
-            " again; make a newer one, or allow it once more: nigiwai update --forgive"
+            " again; make a newer one, or allow it once more: nigiwai update --forgive",
+            Trouble.UNPROVEN,
         )
 
 

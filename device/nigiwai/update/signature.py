@@ -8,6 +8,7 @@ keys, with a time limit each if wanted, so that one can be replaced by the next.
 import subprocess
 from pathlib import Path
 
+from nigiwai.enrol.trouble import Trouble
 from nigiwai.errors import UpdateError
 
 NAMESPACE = "nigiwai-release"
@@ -32,13 +33,14 @@ def verify(data: bytes, signature: Path, signers: Path = SIGNERS) -> None:
             f"{signers}: missing, so no release can be trusted; put the line with the releases' public key there"
         )
     if not signature.is_file():
-        raise UpdateError(f"{signature.name}: missing; this release is not signed and is not taken")
+        raise UpdateError(f"{signature.name}: missing; this release is not signed and is not taken", Trouble.SIGNATURE)
     arguments = ["-Y", "verify", "-f", str(signers), "-I", SIGNER, "-n", NAMESPACE, "-s", str(signature)]
     done = _ssh_keygen(arguments, data)
     if done.returncode != 0:
         raise UpdateError(
             f"{signature.name}: wrong signature ({_last_line(done.stderr or done.stdout)}); the release was changed on"
-            f" its way, or signed by somebody who is not in {signers}. It is not taken"
+            f" its way, or signed by somebody who is not in {signers}. It is not taken",
+            Trouble.SIGNATURE,
         )
 
 

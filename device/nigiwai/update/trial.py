@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from nigiwai.enrol.trouble import REMEDIES, UPDATE_TOLD, Trouble, tell
 from nigiwai.update import health
 from nigiwai.update.health import Facts
 from nigiwai.update.releases import MAX_BOOTS, Releases, Trial
@@ -103,9 +104,22 @@ def start_judge() -> None:
     subprocess.run(["systemctl", "--no-block", "restart", "nigiwai-trial.service"], check=False)  # noqa: S607
 
 
-def judge_here(settings: Path, releases: Releases, patience: Patience) -> bool | None:
-    """Judges what is on trial on this device, and restarts the services if it fails."""
+def judge_here(settings: Path, releases: Releases, patience: Patience, told: Path = UPDATE_TOLD) -> bool | None:
+    """Judges what is on trial on this device, and restarts the services if it fails. The page is told how it went."""
     kept = judge(releases, lambda release: health.look(settings, release), patience=patience)
-    if kept is False:
+    if kept is None:
+        return None
+    note(told, "" if kept else Trouble.UNPROVEN, f"release {releases.current()} is in use")
+    if not kept:
         restart()
     return kept
+
+
+def note(told: Path, trouble: str, text: str) -> None:
+    """Writes down how it went, for the page; the code goes to the journal too."""
+    if trouble:
+        log.error("%s: %s", trouble, REMEDIES[Trouble(trouble)][1])
+    try:
+        tell(told, trouble, text)
+    except OSError as e:
+        log.warning("%s: cannot be written (%s); the page does not show it", told, e.strerror)

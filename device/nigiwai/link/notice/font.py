@@ -2,6 +2,7 @@
 """The part of a font that a text needs, as a PDF embeds it: glyphs by CID, their widths, and back to letters."""
 
 import io
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,9 @@ from fontTools import subset
 from fontTools.ttLib import TTFont, TTLibError
 
 from nigiwai.errors import SettingsError
+
+# It tells every step, letter by letter, at the level of what goes to the journal.
+logging.getLogger("fontTools").setLevel(logging.WARNING)
 
 
 @dataclass(frozen=True, slots=True)

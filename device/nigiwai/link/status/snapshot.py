@@ -8,6 +8,7 @@ from typing import Any
 
 from nigiwai import __version__
 from nigiwai.door.records import Vitals
+from nigiwai.enrol.trouble import REMEDIES, Trouble
 from nigiwai.link.intervals import NS_PER_S, Gates
 from nigiwai.link.lights import Lights
 from nigiwai.link.messages import Cause, Light, Subject
@@ -33,6 +34,7 @@ class Snapshot:
     disk_free_mib: int | None = None
     check: Mapping[str, Any] | None = None
     event: bool = False
+    troubles: tuple[Trouble, ...] = ()
 
 
 def snapshot(seen: Snapshot) -> dict[str, Any]:
@@ -51,6 +53,7 @@ def snapshot(seen: Snapshot) -> dict[str, Any]:
         "check": _check(seen.check),
         "event": seen.event,
         "gates": gates,
+        "troubles": [{"code": t, "ja": REMEDIES[t][0], "en": REMEDIES[t][1]} for t in _troubles(seen)],
         "lights": [{"subject": s, "light": light, "cause": cause} for s, (light, cause) in seen.lights.items()],
         "quarters": _quarters(seen),
         "bin_age_s": None if seen.age_s is None else round(seen.age_s, 1),
@@ -72,6 +75,12 @@ def without_ledger(settings: Settings, zone: tzinfo, now_ns: int, cause: Cause) 
     lights = dict.fromkeys(Subject, (Light.UNKNOWN, Cause.NONE))
     lights[Subject.STORAGE] = (Light.BAD, cause)
     return snapshot(Snapshot(settings, zone, now_ns, tally, lights, None, None, 0, 0))
+
+
+def _troubles(seen: Snapshot) -> tuple[Trouble, ...]:
+    """What stands on the label's list and holds now."""
+    card = seen.lights.get(Subject.STORAGE) == (Light.BAD, Cause.STORAGE_FAILED)
+    return (*([Trouble.CARD] if card and Trouble.CARD not in seen.troubles else []), *seen.troubles)
 
 
 def _check(check: Mapping[str, Any] | None) -> dict[str, Any] | None:

@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from nigiwai.enrol.trouble import Trouble
 from nigiwai.link.notice.words import assessment
 from nigiwai.link.status import pages
 from nigiwai.link.status.deeds import READS, STAFF, ReadDay, ReadNotice, SignIn
@@ -99,6 +100,7 @@ class Staff:
             self._trying.discard(client)
         if not isinstance(opened, Opened):
             if opened.wrong:
+                log.warning("%s: somebody typed a wrong PIN on the page", Trouble.PIN)
                 await self.desk.ask(SignIn(outcome="wrong"), "-")
             return refuse("wrong_pin" if opened.wrong else "wait", wait_s=round(opened.wait_s, 1))
         session = self._sessions.find(opened.cookie, time.monotonic())

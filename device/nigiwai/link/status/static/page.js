@@ -25,6 +25,7 @@ function show() {
   showQuarters();
   showLights();
   showVerdict();
+  showTroubles();
   showRange();
   showDetails();
   by("updated").textContent = say("updated", { time: `${seen.day} ${seen.at.slice(11, 19)}` });
@@ -117,6 +118,25 @@ function showLights() {
     state.className = "state";
     state.textContent = say(light.light);
     item.append(mark, name, state, paragraph(sentence(light)));
+    return item;
+  }));
+}
+
+// What went wrong with the enrolment or an update, by the codes of the label.
+function showTroubles() {
+  by("troubles").hidden = seen.troubles.length === 0;
+  const codes = seen.troubles.map((trouble) => trouble.code).join();
+  if (by("troubles").dataset.codes === codes) return;
+  by("troubles").dataset.codes = codes;
+  by("troubles").replaceChildren(...seen.troubles.map((trouble) => {
+    const item = document.createElement("li");
+    item.dataset.state = "warn";
+    const mark = document.createElement("span");
+    mark.className = "mark";
+    mark.setAttribute("aria-hidden", "true");
+    const code = document.createElement("strong");
+    code.textContent = trouble.code;
+    item.append(mark, code, paragraph(trouble[language]));
     return item;
   }));
 }
