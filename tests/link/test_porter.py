@@ -9,6 +9,7 @@ import socket
 import ssl
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -16,7 +17,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from nigiwai.lab.broker import free_port
-from nigiwai.link.status import porter
+from nigiwai.link.status import greeter, porter
 from nigiwai.link.status.app import MOST_PER_CLIENT
 from nigiwai.link.status.board import Board
 from nigiwai.link.status.desk import Answer, Asked, Desk
@@ -146,7 +147,9 @@ def test_what_is_malformed_or_from_elsewhere_is_refused_and_the_page_goes_on(
     assert sign_in(page, PIN, STAFF)[0] == 200
 
 
-def test_https_serves_tls_only(tmp_path: Path) -> None:
+@pytest.fixture
+def secure(tmp_path: Path) -> Iterator[tuple[tuple[str, int], ssl.SSLContext]]:
+    """Host and port of a page over HTTPS, and what a phone that accepted its certificate trusts."""
     if shutil.which("openssl") is None:
         pytest.skip("openssl is not installed (apt install openssl)")
     cert, key = tmp_path / "cert", tmp_path / "key"
@@ -157,17 +160,100 @@ def test_https_serves_tls_only(tmp_path: Path) -> None:
     settings = parse({"page": {"port": free_port(), "cert_file": str(cert), "key_file": str(key)}})
     board = Board()
     board.show({"site": "ward"})
+    context = ssl.create_default_context(cafile=str(cert))
+    context.check_hostname = False
     with serving(settings, board, Desk()) as url:
         parts = urlsplit(url)
-        where = (str(parts.hostname), int(parts.port or 0))
-        context = ssl.create_default_context(cafile=str(cert))
-        context.check_hostname = False
-        asking = http.client.HTTPSConnection(*where, timeout=20, context=context)
-        with contextlib.closing(asking):
-            asking.request("GET", "/api/now")
-            assert json.loads(asking.getresponse().read()) == {"site": "ward"}
-        with contextlib.closing(socket.create_connection(where, timeout=20)) as plain:
-            plain.sendall(b"GET /api/now HTTP/1.1\r\nhost: x\r\n\r\n")
-            with contextlib.suppress(ConnectionResetError):
-                assert b"ward" not in plain.recv(4_096), "nothing is served in the clear there"
+        yield (str(parts.hostname), int(parts.port or 0)), context
     wait_for(lambda: not any(t.name == "page" for t in threading.enumerate()), "the page to end")
+
+
+def read_securely(where: tuple[str, int], context: ssl.SSLContext, source: str) -> object:
+    asking = http.client.HTTPSConnection(*where, timeout=20, context=context, source_address=(source, 0))
+    with contextlib.closing(asking):
+        asking.request("GET", "/api/now")
+        return json.loads(asking.getresponse().read())
+
+
+def test_https_serves_tls_only(secure: tuple[tuple[str, int], ssl.SSLContext]) -> None:
+    where, context = secure
+    assert read_securely(where, context, STAFF) == {"site": "ward"}
+    with contextlib.closing(socket.create_connection(where, timeout=20)) as plain:
+        plain.sendall(b"GET /api/now HTTP/1.1\r\nhost: x\r\n\r\n")
+        with contextlib.suppress(ConnectionResetError):
+            assert b"ward" not in plain.recv(4_096), "nothing is served in the clear there"
+
+
+def test_a_request_that_comes_with_the_handshakes_last_words_is_answered(
+    secure: tuple[tuple[str, int], ssl.SSLContext],
+) -> None:
+    """Many times: what a phone sends in one packet with its Finished must neither be lost nor be answered twice."""
+    where, context = secure
+    for _ in range(50):
+        inward, outward = ssl.MemoryBIO(), ssl.MemoryBIO()
+        talk = context.wrap_bio(inward, outward)
+        with contextlib.closing(socket.create_connection(where, timeout=20)) as raw:
+            with contextlib.suppress(ssl.SSLWantReadError):
+                talk.do_handshake()
+            raw.sendall(outward.read())
+            while True:
+                inward.write(raw.recv(16_384))
+                try:
+                    talk.do_handshake()
+                    break
+                except ssl.SSLWantReadError:
+                    continue
+            talk.write(b"GET /api/now HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+            raw.sendall(outward.read())  # Finished and the request together
+            heard = b""
+            while not heard.endswith(b"}"):
+                inward.write(raw.recv(16_384))
+                with contextlib.suppress(ssl.SSLWantReadError, ssl.SSLZeroReturnError):
+                    while piece := talk.read(16_384):
+                        heard += piece
+        assert heard.count(b"HTTP/1.1 200") == 1
+        assert heard.endswith(b'{"site":"ward"}')
+
+
+@pytest.mark.parametrize("said", [b"", b"\x16\x03\x01\x02\x00\x01\x00"], ids=["nothing", "half a hello"])
+def test_a_handshake_that_stalls_is_ended(
+    secure: tuple[tuple[str, int], ssl.SSLContext], monkeypatch: pytest.MonkeyPatch, said: bytes
+) -> None:
+    monkeypatch.setattr(greeter, "GREET_S", 0.3)
+    where, context = secure
+    with contextlib.closing(socket.create_connection(where, timeout=20)) as mute:
+        mute.sendall(said)
+        with contextlib.suppress(ConnectionResetError):
+            assert mute.recv(1) == b""
+    assert read_securely(where, context, STAFF) == {"site": "ward"}
+
+
+def test_handshakes_that_stall_are_few_and_keep_nobody_out(
+    secure: tuple[tuple[str, int], ssl.SSLContext], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A visitor's program opens connections and says nothing; a staff phone's handshake goes through meanwhile."""
+    monkeypatch.setattr(greeter, "GREET_S", 60.0)
+    where, context = secure
+    with contextlib.ExitStack() as stack:
+        mute = [socket.create_connection(where, timeout=20, source_address=(VISITOR, 0)) for _ in range(300)]
+        for held in mute:
+            stack.callback(held.close)
+        began = time.monotonic()
+        assert read_securely(where, context, STAFF) == {"site": "ward"}
+        assert time.monotonic() - began < greeter.GREET_S / 2, "at once, not when the others were thrown out"
+        wait_for(lambda: standing(mute) <= greeter.MOST_GREETING, "the visitor's oldest to be ended")
+        assert time.monotonic() - began < greeter.GREET_S / 2
+
+
+def standing(connections: list[socket.socket]) -> int:
+    """How many of these the other side has not ended."""
+    there = 0
+    for held in connections:
+        held.setblocking(False)
+        try:
+            there += held.recv(1) != b""
+        except BlockingIOError:
+            there += 1
+        except OSError:
+            continue
+    return there

@@ -8,7 +8,8 @@ before that many stand, the client with the most of them loses its oldest; and a
 import asyncio
 import time
 from collections import Counter
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -39,7 +40,7 @@ class Porter(H11Protocol):
         self._timer = self.loop.call_later(LOOK_S, self._look)
         standing = [c for c in self.connections if isinstance(c, Porter) and not c.transport.is_closing()]
         if len(standing) > MOST:
-            _make_room(standing)
+            make_room(standing)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forgets it."""
@@ -63,6 +64,15 @@ class Porter(H11Protocol):
         self._timer = self.loop.call_later(LOOK_S, self._look)
 
 
-def _make_room(standing: list[Porter]) -> None:
+class Standing(Protocol):
+    """A connection of somebody's."""
+
+    who: str
+    begun_s: float
+    transport: asyncio.Transport
+
+
+def make_room(standing: Sequence[Standing]) -> None:
+    """Ends the oldest connection of the client with the most of them."""
     most = Counter(c.who for c in standing).most_common(1)[0][0]
     min((c for c in standing if c.who == most), key=lambda c: c.begun_s).transport.abort()

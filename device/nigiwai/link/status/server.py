@@ -10,6 +10,7 @@ import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import uvicorn
 from pydantic import SecretStr
@@ -18,6 +19,7 @@ from nigiwai.errors import PageError, SettingsError
 from nigiwai.link.status.app import build_app
 from nigiwai.link.status.board import Board
 from nigiwai.link.status.desk import Desk
+from nigiwai.link.status.greeter import Greeter
 from nigiwai.link.status.porter import Porter
 from nigiwai.link.status.sessions import PIN_PATTERN
 from nigiwai.link.status.staff import Staff
@@ -35,12 +37,12 @@ def serving(settings: Settings, board: Board, desk: Desk) -> Iterator[str]:
     Raises PageError where it cannot listen or the certificate is no good, SettingsError where the PIN is none.
     """
     staff = Staff(settings, _pin(settings.page), desk)
-    _check_certificate(settings.page)
+    context = _tls(settings.page)
     listening = listen(settings.page)
     config = uvicorn.Config(
         build_app(board, settings.device.language, staff),
         loop="asyncio",
-        http=Porter,
+        http=Porter if context is None else partial(Greeter, context, set()),  # type: ignore[arg-type] # as it is used
         ws="none",
         lifespan="off",
         access_log=False,
@@ -51,8 +53,6 @@ def serving(settings: Settings, board: Board, desk: Desk) -> Iterator[str]:
         timeout_keep_alive=10,
         timeout_graceful_shutdown=1,
         h11_max_incomplete_event_size=16_384,
-        ssl_certfile=settings.page.cert_file,
-        ssl_keyfile=settings.page.key_file,
     )
     server = _Server(config, board)
     thread = threading.Thread(target=server.serve_on, args=(listening,), name="page", daemon=True)
@@ -94,16 +94,20 @@ def _pin(page: Page) -> SecretStr | None:
     return pin
 
 
-def _check_certificate(page: Page) -> None:
+def _tls(page: Page) -> ssl.SSLContext | None:
+    """How the page speaks TLS; None without a certificate. Raises PageError where that is no good."""
     if page.cert_file is None:
-        return
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(page.cert_file, page.key_file)
+        context.load_cert_chain(page.cert_file, page.key_file)
     except (OSError, ssl.SSLError) as e:
         raise PageError(
             f"page.cert_file = {str(page.cert_file)!r}, page.key_file = {str(page.key_file)!r}: cannot be used"
             f" ({getattr(e, 'reason', None) or e.strerror or e}); they must exist and belong together"
         ) from None
+    return context
 
 
 def listen(page: Page) -> socket.socket:
