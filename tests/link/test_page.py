@@ -12,10 +12,13 @@ import pytest
 
 from nigiwai.door.field import Hint
 from nigiwai.link.messages import SENT, Cause, Light, Subject
+from nigiwai.link.mqtt.discovery import discovery
+from nigiwai.link.mqtt.sparkplug import Metric, Type, encode, readable
 from nigiwai.link.status.app import STATIC, build_app, choose_language
 from nigiwai.link.status.board import Board
 from nigiwai.link.status.desk import Desk
 from nigiwai.link.status.staff import Staff
+from nigiwai.link.topics import Topics
 from nigiwai.settings import Settings
 from tests.conftest import ROOT
 
@@ -165,6 +168,48 @@ def test_every_field_of_every_message_is_explained() -> None:
     explained = _words("words-sent.js", "fields")["ja"].keys()
     for kind in SENT:
         assert _fields(kind.model_json_schema(by_alias=True)) <= explained | {s.value for s in Subject}, kind
+
+
+def test_the_messages_of_home_assistant_and_sparkplug_are_explained_too() -> None:
+    """A word may be explained for its family alone, as the page looks it up."""
+    explained = _words("words-sent.js", "fields")["ja"].keys()
+    announced = json.loads(discovery(Topics("ward", "gate-1"), ("door",), gone=("old",)))
+    announced["components"] = list(announced["components"].values())
+    metrics = [Metric("a", Type.UINT64, 1, 5), Metric("b", Type.STRING, None, 5, historical=True)]
+    told = json.loads(readable(encode(metrics, 5, 0)))
+    for family, message in (("homeassistant", announced), ("sparkplug", told)):
+        assert {f"{family}.{key}" for key in _keys(message)} <= explained, family
+    kinds = {"homeassistant", "nbirth", "ndata", "ndeath", *(kind.__name__.lower() for kind in SENT)}
+    words = _words("words-sent.js")["ja"].keys()
+    assert {f"kind-{kind}{more}" for kind in kinds for more in ("", "-text")} <= words
+
+
+def test_what_a_sparkplug_message_says_is_all_that_is_in_it() -> None:
+    metrics = [
+        Metric("Occupancy", Type.UINT64, 2**40, 7),
+        Metric("Health/Temperature", Type.DOUBLE, None, 7),
+        Metric("Health/Frame Rate", Type.DOUBLE, 7.5, 7),
+        Metric("Lights/Camera", Type.STRING, "ok", 7, historical=True),
+        Metric("Node Control/Rebirth", Type.BOOLEAN, False, 7),
+    ]
+    assert json.loads(readable(encode(metrics, 9, 3))) == {
+        "timestamp": 9,
+        "seq": 3,
+        "metrics": [
+            {"name": "Occupancy", "timestamp": 7, "datatype": "uint64", "value": 2**40},
+            {"name": "Health/Temperature", "timestamp": 7, "datatype": "double", "value": None},
+            {"name": "Health/Frame Rate", "timestamp": 7, "datatype": "double", "value": 7.5},
+            {"name": "Lights/Camera", "timestamp": 7, "datatype": "string", "value": "ok", "is_historical": True},
+            {"name": "Node Control/Rebirth", "timestamp": 7, "datatype": "boolean", "value": False},
+        ],
+    }
+    assert "seq" not in json.loads(readable(encode([], 9, None)))
+
+
+def _keys(value: object) -> set[str]:
+    if isinstance(value, list):
+        return {key for item in value for key in _keys(item)}
+    return {*value, *(key for inner in value.values() for key in _keys(inner))} if isinstance(value, dict) else set()
 
 
 def _fields(schema: dict[str, Any]) -> set[str]:

@@ -382,8 +382,8 @@ class Keeper:
             troubles=told(),
         )
         self._board.show(snapshot(seen))
-        if self._publisher is not None:
-            self._board.show_sent(self._publisher.sent)
+        senders = (s for s in (self._publisher, self._scada) if s is not None)
+        self._board.show_sent({topic: payload for s in senders for topic, payload in s.sent.items()})
 
     def _publish(self, publisher: Publisher, now_s: float) -> None:
         for asked in publisher.step(now_s, self._utc_ns()):

@@ -361,9 +361,11 @@ class Publisher:
         for number, message in self._tables.pending():
             if number in self._tables_taken:
                 continue
-            mid = self._connection.publish(self._topics.of("traits"), message.to_json())
+            topic, payload = self._topics.of("traits"), message.to_json()
+            mid = self._connection.publish(topic, payload)
             if mid is None:
                 return
+            self._note_sent(topic, payload)
             self._tables_under_way[mid] = number
 
     def _resend(self) -> None:

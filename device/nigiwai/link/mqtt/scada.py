@@ -72,10 +72,13 @@ class Node:
         self._why = ""
         self._since_s = self._next_try_s = self._state_s = self._noted_s = 0.0
         self._birth_number = self._sequence = 0
+        self._will = Will("", b"")
         self._shown: dict[str, Value] = {}
         self._sent = self._settled = _key_of(book.read_note(_SENT_NOTE)) or book.newest()
         self._late_until = self._sent
         self.refused = 0
+        self.sent: dict[str, bytes] = {}
+        """The last message under each topic, the last will included, which the broker has from the beginning."""
 
     def step(self, now_s: float, utc_ns: int, state: State) -> None:
         """Does what can be done without waiting."""
@@ -101,7 +104,9 @@ class Node:
         """Says that this node dies, as its will would, and goes."""
         if self._connection is not None:
             if self._connected:
-                self._connection.publish(self._ids.topic("NDEATH"), self._death(utc_ns))
+                topic, payload = self._ids.topic("NDEATH"), self._death(utc_ns)
+                if self._connection.publish(topic, payload) is not None:
+                    self.sent[topic] = payload
             self._connection.close()
         self._connection, self._connected = None, False
 
@@ -111,10 +116,10 @@ class Node:
         self._birth_number = (int(self._book.read_note(_BIRTH_NOTE) or -1) + 1) % _MODULUS
         self._book.write_note(_BIRTH_NOTE, str(self._birth_number))
         self._note_sent()
-        will = Will(self._ids.topic("NDEATH"), self._death(utc_ns), retain=False)
+        self._will = Will(self._ids.topic("NDEATH"), self._death(utc_ns), retain=False)
         client_id = f"nigiwai-scada-{self._ids.group}-{self._ids.node}"
         address = Address(self._settings.host, self._settings.port)
-        self._connection = Connection(address, self._settings, client_id, will)
+        self._connection = Connection(address, self._settings, client_id, self._will)
 
     def _death(self, utc_ns: int) -> bytes:
         at_ms = utc_ns // NS_PER_MS
@@ -124,6 +129,7 @@ class Node:
         if self._connection is None:
             return
         log.info("sparkplug %s: connected", self._connection.address)
+        self.sent[self._will.topic] = self._will.payload
         self._connected, self._since_s, self._why = True, now_s, ""
         self._sent, self._late_until = self._settled, self._book.newest()
         self._connection.subscribe(self._ids.topic("NCMD"))
@@ -159,9 +165,10 @@ class Node:
         if self._connection is None:
             return False
         sequence = (self._sequence + 1) % _MODULUS
-        sent = self._connection.publish(self._ids.topic(kind), sparkplug.encode(metrics, at_ms, sequence), qos=0)
-        if sent is None:
+        topic, payload = self._ids.topic(kind), sparkplug.encode(metrics, at_ms, sequence)
+        if self._connection.publish(topic, payload, qos=0) is None:
             return False
+        self.sent[topic] = payload
         self._sequence = sequence
         return True
 

@@ -5,6 +5,7 @@ The bytes are Google's protobuf library's; the message is described here as Ecli
 gives it, as far as it is used: metrics of numbers, truths and text. Data types are those of section 6.4.16.
 """
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
@@ -133,6 +134,32 @@ def rebirth_asked(payload: bytes) -> bool:
     except DecodeError:
         return False
     return any(m.name == REBIRTH and m.boolean_value for m in read.metrics)
+
+
+def readable(payload: bytes) -> str:
+    """What a payload says, as text: JSON with the names of the specification, a metric a line."""
+    read = _payload_type().FromString(payload)
+    head: dict[str, Value] = {"timestamp": read.timestamp}
+    if read.HasField("seq"):
+        head["seq"] = read.seq
+    metrics = ",\n".join(_json(_told(metric)) for metric in read.metrics)
+    return f'{_json(head)[:-1]},"metrics":[\n{metrics}\n]}}'
+
+
+def _told(metric: Any) -> dict[str, Value]:
+    kind = Type(metric.datatype)
+    value = None if metric.is_null else getattr(metric, _FIELD[kind])
+    told: dict[str, Value] = {
+        "name": metric.name,
+        "timestamp": metric.timestamp,
+        "datatype": kind.name.lower(),
+        "value": value,
+    }
+    return {**told, "is_historical": True} if metric.is_historical else told
+
+
+def _json(value: Mapping[str, Value]) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def birth_number(number: int, at_ms: int) -> Metric:

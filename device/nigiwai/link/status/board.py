@@ -7,6 +7,14 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from nigiwai.link.mqtt import sparkplug
+
+
+def _shown(topic: str, payload: bytes) -> dict[str, str]:
+    if topic.startswith(f"{sparkplug.NAMESPACE}/"):
+        return {"topic": topic, "payload": sparkplug.readable(payload), "bytes": payload.hex()}
+    return {"topic": topic, "payload": payload.decode()}
+
 
 class Board:
     """The latest snapshot, and a way to wait for the next one. `show` and `close` may be called from any thread."""
@@ -15,16 +23,18 @@ class Board:
         self._latest: tuple[int, str] = (0, "{}")
         self._loop: asyncio.AbstractEventLoop | None = None
         self._changed: asyncio.Event | None = None
-        self._sent: dict[str, str] = {}
+        self._sent: dict[str, bytes] = {}
         self.closed = False
 
     def show_sent(self, sent: Mapping[str, bytes]) -> None:
         """The messages that went out last, by topic."""
-        self._sent = {topic: payload.decode() for topic, payload in sent.items()}
+        self._sent = dict(sent)
 
     def sent(self) -> list[dict[str, str]]:
-        """The message that went out last under each topic, as its exact text."""
-        return [{"topic": topic, "payload": payload} for topic, payload in sorted(self._sent.items())]
+        """The message that went out last under each topic, as its exact text; where it is none, what it says as text,
+        and its exact bytes in hexadecimal digits.
+        """
+        return [_shown(topic, payload) for topic, payload in sorted(self._sent.items())]
 
     @property
     def latest(self) -> tuple[int, str]:
