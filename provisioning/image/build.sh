@@ -3,6 +3,7 @@
 # Builds a bootable arm64 image with Nigiwai in it: `build.sh OUT.img RELEASE_FOLDER`. Needs root; README.md says what else.
 #
 #   RPI_ARCHIVE, RPI_KEYRING   the Raspberry Pi's archive and its key; without them no board can start from the image
+#   RAUC_CERT, RAUC_KEY        also write OUT.raucb, the same system as a signed update (layout.sh)
 #   ARCH                       arm64 unless given; amd64 builds the same for a virtual machine
 set -euo pipefail
 
@@ -13,7 +14,7 @@ ARCH=${ARCH:-arm64}
 SUITE=trixie
 PACKAGES=systemd,systemd-sysv,systemd-timesyncd,dbus,udev,kmod,python3,python3-venv,ca-certificates,tzdata,nftables,openssl
 PACKAGES=$PACKAGES,openssh-client,openssh-server,network-manager,dnsmasq-base,iw,wpasupplicant,avahi-daemon,cloud-init,sudo
-PACKAGES=$PACKAGES,cloud-guest-utils,e2fsprogs,util-linux-extra,fake-hwclock
+PACKAGES=$PACKAGES,e2fsprogs,fdisk,util-linux-extra,fake-hwclock,rauc,rauc-service,mtools
 
 die() {
     printf 'build: %s\n' "$*" >&2
@@ -21,11 +22,11 @@ die() {
 }
 
 if [ -z "$OUT" ] || [ ! -d "$RELEASE/provisioning" ]; then
-    sed -n '3,6s/^# \{0,1\}//p' "$0"
+    sed -n '3,7s/^# \{0,1\}//p' "$0"
     exit 2
 fi
 [ "$(id -u)" = 0 ] || die "run this as root"
-for tool in mmdebstrap genimage mcopy mkfs.vfat mke2fs; do
+for tool in mmdebstrap systemd-nspawn genimage mcopy mkfs.vfat mke2fs ${RAUC_KEY:+rauc mksquashfs}; do
     command -v "$tool" >/dev/null || die "$tool is missing; README.md has the list"
 done
 
@@ -50,27 +51,17 @@ else
     mmdebstrap --variant=minbase --arch="$ARCH" --include="$PACKAGES" "$SUITE" "$root"
 fi
 
-mkdir -p "$root/boot/firmware" "$root/mnt/release"
-cp -R "$RELEASE/." "$root/mnt/release/"
-chroot "$root" /mnt/release/provisioning/install.sh --no-start
-rm -rf "$root/mnt/release"
+mkdir -p "$root/boot/firmware"
+# In a container, so that /proc is there and nothing reaches this machine's own services.
+systemd-nspawn --quiet --register=no --keep-unit --console=pipe --directory="$root" --bind-ro="$(readlink -f "$RELEASE"):/mnt" \
+    /mnt/provisioning/install.sh --no-start </dev/null
 
 # cloud-init reads the boot partition, as on Raspberry Pi OS, and nothing else.
 install -D -m 644 "$HERE/cloud.cfg" "$root/etc/cloud/cloud.cfg.d/99-nigiwai.cfg"
-printf '/dev/disk/by-label/nigiwai-root / ext4 defaults,noatime 0 1\n/dev/disk/by-label/bootfs /boot/firmware vfat defaults,noatime 0 2\n' \
-    >"$root/etc/fstab"
 echo nigiwai >"$root/etc/hostname"
 printf '#cloud-config\n{}\n' >"$root/boot/firmware/user-data"
 printf 'instance-id: nigiwai\n' >"$root/boot/firmware/meta-data"
-if [ -n "${RPI_ARCHIVE:-}" ]; then
-    echo "console=tty1 root=LABEL=nigiwai-root rootwait cgroup_enable=memory" >"$root/boot/firmware/cmdline.txt"
-fi
+[ -n "${RPI_ARCHIVE:-}" ] || cp -L "$root"/vmlinuz "$root"/initrd.img "$root/boot/firmware/"
 
-mkdir -p "$work/boot"
-cp -R "$root/boot/firmware/." "$work/boot/"
-find "$root/boot/firmware" -mindepth 1 -delete
-sed -e "s|@OUT@|$(basename "$OUT")|" "$HERE/genimage.cfg" >"$work/genimage.cfg"
-# genimage makes the root file system from the folder and the boot one with mtools: no loop device is needed.
-genimage --rootpath "$root" --inputpath "$work" --outputpath "$(dirname "$(readlink -f "$OUT")")" --tmppath "$work/tmp" \
-    --config "$work/genimage.cfg"
+"$HERE/layout.sh" "$root" "$OUT"
 echo "build: $OUT"

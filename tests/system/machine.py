@@ -32,6 +32,9 @@ needs_proof = pytest.mark.skipif(not PROOF, reason="takes a minute or more: make
 PATIENCE_S = 60.0
 _POLL_S = 0.05
 
+UP = frozenset({"running", "degraded"})
+"""What `systemctl is-system-running` says when everything that starts at boot has started or failed."""
+
 T = TypeVar("T")
 
 
@@ -130,8 +133,8 @@ def copy_of(system: str, folder: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def booted(root: Path, log: Path, *options: str) -> Iterator[Machine]:
-    """The system in `root` while it runs. Ends it, in order if it lets us."""
+def booted(root: Path, log: Path, *options: str, up: frozenset[str] = UP) -> Iterator[Machine]:
+    """The system in `root` while it runs, from the first of the states `up` on. Ends it, in order if it lets us."""
     with log.open("wb") as out:
         container = subprocess.Popen(
             [
@@ -144,7 +147,7 @@ def booted(root: Path, log: Path, *options: str) -> Iterator[Machine]:
             env={**os.environ, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"},
         )
         try:
-            yield wait_for("the machine is up", lambda: _if_up(root, container))
+            yield wait_for("the machine is up", lambda: _if_up(root, container, up))
         finally:
             _power_off(container)
 
@@ -156,14 +159,14 @@ def _leader(container: "subprocess.Popen[bytes]") -> int | None:
     return int(children[0]) if children else None
 
 
-def _if_up(root: Path, container: "subprocess.Popen[bytes]") -> Machine | None:
-    """The machine once its systemd is done with booting. The first child of systemd-nspawn is not yet the last."""
+def _if_up(root: Path, container: "subprocess.Popen[bytes]", up: frozenset[str]) -> Machine | None:
+    """The machine once its systemd says a state of `up`. The first child of systemd-nspawn is not yet the last."""
     leader = _leader(container)
     if leader is None:
         return None
     machine = Machine(root, leader)
     state = machine.run("systemctl", "is-system-running", check=False).stdout.strip()
-    return machine if state in {"running", "degraded"} else None
+    return machine if state in up else None
 
 
 def _power_off(container: "subprocess.Popen[bytes]") -> None:
