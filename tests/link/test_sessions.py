@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The PIN: guessing is slow, staff are never locked out, sessions end."""
 
+from collections.abc import Callable
+
 import pytest
 from pydantic import SecretStr
 
@@ -12,6 +14,9 @@ from nigiwai.link.status.sessions import (
     LONGEST_WAIT_S,
     MOST_CLIENTS,
     MOST_SESSIONS,
+    NEW_AN_ADDRESS,
+    NEW_AN_HOUR,
+    NEW_TRIES,
     SLOWEST_S,
     Opened,
     Refused,
@@ -77,6 +82,77 @@ def test_a_phone_that_signed_in_before_does_not_wait_for_others(sessions: Sessio
     assert sessions.slow_s(mark, 2.0) == 0.0
     opened(sessions, "10.0.0.1", mark, 2.0)
     assert sessions.slow_s("made-up", 2.0) > 0.0
+
+
+def test_a_phone_that_signed_in_is_known_after_a_restart_and_not_after_another_pin() -> None:
+    mark = opened(Sessions(SecretStr(PIN), b"key"), "10.0.0.1").mark
+
+    again = Sessions(SecretStr(PIN), b"key")
+    assert again.key_of("10.0.0.1", mark, 0.0).startswith("phone")
+    for _ in range(50):
+        again.try_pin("000000", "10.0.0.1", "", 0.0)  # a visitor behind the same router
+    opened(again, "10.0.0.1", mark, 1.0)
+
+    for other in (Sessions(SecretStr("271828"), b"key"), Sessions(SecretStr(PIN), b"another key")):
+        assert other.key_of("10.0.0.1", mark, 0.0) == "address 10.0.0.1"
+
+
+@pytest.mark.parametrize("change", [lambda m: m[1:], lambda m: m[:-1], lambda m: "." + m, lambda m: m.split(".")[0]])
+def test_a_mark_that_was_tampered_with_is_none(sessions: Sessions, change: Callable[[str], str]) -> None:
+    assert sessions.key_of("10.0.0.1", change(opened(sessions).mark), 0.0) == "address 10.0.0.1"
+
+
+def test_a_known_phone_that_guesses_waits_like_any_other(sessions: Sessions) -> None:
+    mark = opened(sessions).mark
+    waits = [sessions.try_pin("000000", "10.0.0.1", mark, 0.0) for _ in range(FREE_TRIES + 1)]
+    assert waits[-2:] == [Refused(2.0, wrong=True), Refused(2.0, wrong=False)]
+
+
+def test_a_visitor_behind_the_same_router_keeps_no_new_phone_out(sessions: Sessions) -> None:
+    """Both opened the page, so each has its own count; and a visitor's that is used up falls back to the address."""
+    visitor = sessions.meet("10.0.0.1", "", 0.0)
+    staff = sessions.meet("10.0.0.1", "", 1.0)
+    assert visitor
+    assert staff
+    now_s, tried = 2.0, 0
+    while tried < NEW_TRIES + 4:
+        found = sessions.try_pin("000000", "10.0.0.1", visitor, now_s)
+        assert isinstance(found, Refused)
+        tried += found.wrong
+        now_s += max(found.wait_s, 0.1)
+    assert sessions.key_of("10.0.0.1", visitor, now_s) == "address 10.0.0.1", "its own count is used up"
+
+    assert sessions.wait_s("10.0.0.1", "", now_s - 1) > 0, "the address waits"
+    opened(sessions, "10.0.0.1", staff, now_s - 1)
+
+
+def test_a_mark_for_new_phones_is_for_an_hour_and_its_address(sessions: Sessions) -> None:
+    mark = sessions.meet("10.0.0.1", "", 0.0)
+    assert mark
+    assert sessions.meet("10.0.0.1", mark, 1.0) is None, "it has one"
+    assert sessions.key_of("10.0.0.1", mark, 3_599.0).startswith("phone")
+    assert sessions.key_of("10.0.0.2", mark, 1.0) == "address 10.0.0.2"
+    assert sessions.key_of("10.0.0.1", mark, 3_600.0) == "address 10.0.0.1"
+
+
+@pytest.mark.parametrize(("addresses", "most"), [(1, NEW_AN_ADDRESS), (50, NEW_AN_HOUR)])
+def test_a_program_that_throws_its_marks_away_gains_little(sessions: Sessions, addresses: int, most: int) -> None:
+    """A day of guessing as fast as it is answered, with a new mark whenever one is given; the addresses' own guesses
+    aside, which it has without marks as well.
+    """
+    with_marks, day_s = 0, 86_400.0
+    at_s = dict.fromkeys((f"10.0.1.{i}" for i in range(addresses)), 0.0)
+    marks = dict.fromkeys(at_s, "")
+    while (now_s := min(at_s.values())) < day_s:
+        address = next(a for a, t in at_s.items() if t == now_s)
+        marks[address] = sessions.meet(address, "", now_s) or marks[address]
+        own = sessions.key_of(address, marks[address], now_s).startswith("phone")
+        found = sessions.try_pin("000000", address, marks[address], now_s)
+        assert isinstance(found, Refused)
+        with_marks += own and found.wrong
+        at_s[address] += 1.0 if own else max(1.0, found.wait_s)
+    assert with_marks <= most * NEW_TRIES * 24
+    assert len(sessions._new) <= NEW_AN_HOUR
 
 
 def test_slowness_is_forgotten(sessions: Sessions) -> None:

@@ -28,7 +28,7 @@ from nigiwai.link.status.app import build_app
 from nigiwai.link.status.board import Board
 from nigiwai.link.status.desk import Desk
 from nigiwai.link.status.guard import MAX_BODY_BYTES
-from nigiwai.link.status.staff import Staff, safe_way
+from nigiwai.link.status.staff import Staff, mark_secret, safe_way
 from nigiwai.link.zone import load_zone
 from nigiwai.settings import Page, Settings, parse
 
@@ -189,6 +189,34 @@ def test_twenty_wrong_pins_from_several_phones(
     assert all("000000" not in d for _, d, _ in bench.audit()), "what was typed is not kept"
     said = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
     assert said == ["E24: somebody typed a wrong PIN on the page"] * 12, "with the label's code, without an address"
+
+
+def test_a_visitor_behind_the_staffs_router_does_not_lock_them_out(make_bench: Callable[..., Bench]) -> None:
+    """All with one address: a visitor's phone, a program without cookies, and a staff phone that was never here."""
+    bench = make_bench()
+    phones: dict[str, dict[str, str]] = {"visitor": {}, "program": {}, "staff": {}}
+    for name, cookies in phones.items():
+        bench.cookies = cookies
+        if name != "program":
+            bench.ask("GET", "/api/staff")
+    for name in ("visitor", "program"):
+        bench.cookies = phones[name]
+        assert [bench.sign_in("000000").status_code for _ in range(4)] == [401, 401, 401, 429]
+
+    bench.cookies = phones["staff"]
+    assert bench.sign_in("000001").status_code == 401, "a slip of the finger"
+    assert bench.sign_in().status_code == 200
+
+
+def test_a_phone_that_signed_in_is_known_to_the_next_link(tmp_path: Path) -> None:
+    """The mark is signed with a key made of the device's own TLS key; the key itself is in no cookie."""
+    key = tmp_path / "key"
+    key.write_text("-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMG\n-----END PRIVATE KEY-----\n")
+    page = Page(cert_file=tmp_path / "cert", key_file=key)
+    assert mark_secret(page) == mark_secret(page)
+    assert mark_secret(page) != mark_secret(Page(cert_file=tmp_path / "cert", key_file=tmp_path / "gone"))
+    assert mark_secret(Page()) != mark_secret(Page())
+    assert key.read_bytes()[28:40] not in mark_secret(page)
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,17 @@
 
 Guessing is slowed down twice. Each client waits longer after each wrong PIN (from the fourth on: 2, 4, 8 ... 300 s).
 When many are wrong altogether, every further attempt is answered later, by seconds, but never refused for what others
-did: a visitor who types nonsense, even from several phones, cannot lock the staff out. A phone that signed in before
-is known by its own mark, keeps its own count, and does not wait for the others.
+did: a visitor who types nonsense, even from several phones, cannot lock the staff out.
+
+Phones behind one router share its address, so an address alone is no client. What counts as one, in this order:
+
+    a phone that signed in before    its mark is signed with a key of the device's: it keeps its own count and is not
+                                     slowed down for the others, also after link was started anew
+    a phone that opened the page     it got a mark for an hour: its own count of NEW_TRIES wrong PINs in all
+    an address                       everybody else there, together
+
+A program that throws its mark away gets NEW_AN_ADDRESS an hour from one address and NEW_AN_HOUR from all, so that it
+gains NEW_AN_HOUR x NEW_TRIES guesses an hour at most, whatever addresses it has.
 """
 
 import hashlib
@@ -28,6 +37,10 @@ IDLE_S = 1_800.0
 LONGEST_S = 43_200.0
 MOST_SESSIONS = 32
 MOST_CLIENTS = 4_096
+HOUR_S = 3_600.0
+NEW_TRIES = 5
+NEW_AN_ADDRESS = 8
+NEW_AN_HOUR = 24
 PIN_PATTERN = r"^[0-9]{6,12}$"
 
 
@@ -48,6 +61,15 @@ class _Client:
     last_s: float = 0.0
 
 
+@dataclass(slots=True)
+class _New:
+    """A phone that opened the page: from where, when, and how many wrong PINs it has left."""
+
+    address: str
+    since_s: float
+    left: int = NEW_TRIES
+
+
 @dataclass(frozen=True, slots=True)
 class Opened:
     """The PIN was right: the cookies of the session and of the phone."""
@@ -66,11 +88,15 @@ class Refused:
 
 @dataclass
 class Sessions:
-    """Everything that is known of clients and sessions; in memory only, so a restart signs everybody out."""
+    """Everything that is known of clients and sessions; in memory only, so a restart signs everybody out.
+
+    secret: signs the marks of phones that signed in; the same after a restart, or they are strangers again.
+    """
 
     pin: SecretStr | None
+    secret: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
     _sessions: dict[str, Session] = field(default_factory=dict)
-    _marks: dict[str, float] = field(default_factory=dict)
+    _new: dict[str, _New] = field(default_factory=dict)
     _clients: dict[str, _Client] = field(default_factory=dict)
     _wrong_s: deque[float] = field(default_factory=lambda: deque(maxlen=1_000))
 
@@ -78,7 +104,7 @@ class Sessions:
         """Seconds by which the next attempt is answered later, for what all clients did."""
         while self._wrong_s and now_s - self._wrong_s[0] >= CROWD_WINDOW_S:
             self._wrong_s.popleft()
-        if _digest(mark) in self._marks:
+        if self._signed(mark):
             return 0.0
         return min(SLOWEST_S, 0.25 * max(0, len(self._wrong_s) - CROWD))
 
@@ -86,9 +112,36 @@ class Sessions:
         """Seconds that this client has still to wait for what it did itself."""
         return max(0.0, self._client(address, mark, now_s).until_s - now_s)
 
-    def key_of(self, address: str, mark: str) -> str:
-        """What counts as one client: a phone that signed in before, else an address."""
-        return f"mark {_digest(mark)}" if _digest(mark) in self._marks else f"address {address}"
+    def meet(self, address: str, mark: str, now_s: float) -> str | None:
+        """A mark for a phone that opens the page without one; None where it has one, or too many were given."""
+        self._new = {d: new for d, new in self._new.items() if now_s - new.since_s < HOUR_S}
+        if self.pin is None or self._signed(mark) or _digest(mark) in self._new:
+            return None
+        here = sum(new.address == address for new in self._new.values())
+        if len(self._new) >= NEW_AN_HOUR or here >= NEW_AN_ADDRESS:
+            return None
+        given = secrets.token_urlsafe(32)
+        self._new[_digest(given)] = _New(address, now_s)
+        return given
+
+    def key_of(self, address: str, mark: str, now_s: float) -> str:
+        """What counts as one client: a phone that is known, else an address."""
+        if self._signed(mark) or self._is_new(address, mark, now_s):
+            return f"phone {_digest(mark)}"
+        return f"address {address}"
+
+    def _is_new(self, address: str, mark: str, now_s: float) -> bool:
+        new = self._new.get(_digest(mark))
+        return new is not None and new.left > 0 and new.address == address and now_s - new.since_s < HOUR_S
+
+    def _signed(self, mark: str) -> bool:
+        """Whether this device gave that mark to a phone that typed the PIN of now."""
+        name, _, seal = mark.partition(".")
+        return self.pin is not None and hmac.compare_digest(seal.encode(), self._seal(name).encode())
+
+    def _seal(self, name: str) -> str:
+        pin = self.pin.get_secret_value() if self.pin is not None else ""
+        return hmac.new(self.secret, f"{pin} {name}".encode(), hashlib.sha256).hexdigest()
 
     def try_pin(self, typed: str, address: str, mark: str, now_s: float) -> Opened | Refused:
         """Opens a session where the PIN is right and this client need not wait."""
@@ -99,12 +152,14 @@ class Sessions:
             return Refused(client.until_s - now_s, wrong=False)
         client.last_s = now_s
         if not hmac.compare_digest(typed.encode(), self.pin.get_secret_value().encode()):
+            if self._is_new(address, mark, now_s):
+                self._new[_digest(mark)].left -= 1
             return self._wrong(client, now_s)
         client.wrong = 0
         return self._open(now_s)
 
     def _client(self, address: str, mark: str, now_s: float) -> _Client:
-        key = self.key_of(address, mark)
+        key = self.key_of(address, mark, now_s)
         if key not in self._clients and len(self._clients) >= MOST_CLIENTS:
             oldest = min(self._clients, key=lambda k: self._clients[k].last_s)
             del self._clients[oldest]
@@ -123,12 +178,9 @@ class Sessions:
     def _open(self, now_s: float) -> Opened:
         if len(self._sessions) >= MOST_SESSIONS:
             del self._sessions[min(self._sessions, key=lambda k: self._sessions[k].used_s)]
-        if len(self._marks) >= MOST_SESSIONS * 4:
-            del self._marks[min(self._marks, key=lambda k: self._marks[k])]
-        cookie, mark = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
+        cookie, name = secrets.token_urlsafe(32), secrets.token_urlsafe(16)
         self._sessions[_digest(cookie)] = Session(_digest(cookie)[:8], secrets.token_urlsafe(24), now_s, now_s)
-        self._marks[_digest(mark)] = now_s
-        return Opened(cookie, mark)
+        return Opened(cookie, f"{name}.{self._seal(name)}")
 
     def find(self, cookie: str, now_s: float) -> Session | None:
         """The session of that cookie, if it is still open; using it keeps it open."""

@@ -2,9 +2,11 @@
 """The routes that need the PIN. Every change needs a session, its CSRF token and JSON from this very page."""
 
 import asyncio
+import hmac
 import ipaddress
 import logging
 import re
+import secrets
 import sys
 import time
 from dataclasses import dataclass
@@ -21,7 +23,7 @@ from nigiwai.link.notice.words import assessment
 from nigiwai.link.status import pages
 from nigiwai.link.status.deeds import READS, STAFF, ReadDay, ReadNotice, SignIn
 from nigiwai.link.status.desk import Answer, Desk
-from nigiwai.link.status.sessions import PIN_PATTERN, Opened, Session, Sessions, client_of, csrf_matches
+from nigiwai.link.status.sessions import HOUR_S, PIN_PATTERN, Opened, Session, Sessions, client_of, csrf_matches
 from nigiwai.settings import Gate, Page, Settings, Zone
 
 log = logging.getLogger(__name__)
@@ -54,7 +56,7 @@ class Staff:
     def __post_init__(self) -> None:
         self.page = self.settings.page
         self._printing = asyncio.Lock()
-        self._sessions = Sessions(self.pin)
+        self._sessions = Sessions(self.pin, mark_secret(self.page))
         self._trying: set[str] = set()
 
     def routes(self) -> list[Route]:
@@ -74,9 +76,15 @@ class Staff:
         """Whether somebody is signed in, or may."""
         session = self._session(request)
         body = {"signed_in": session is not None, "csrf": session.csrf if session else "", "error": ""}
-        if session is None:
-            body["error"] = self._why_not(request)
-        return JSONResponse(body)
+        if session is not None:
+            return JSONResponse(body)
+        body["error"] = self._why_not(request)
+        answer = JSONResponse(body)
+        if not body["error"]:
+            mark = self._sessions.meet(_network(request), request.cookies.get(MARK, ""), time.monotonic())
+            if mark is not None:
+                _set_cookie(answer, request, MARK, mark, int(HOUR_S))
+        return answer
 
     async def sign_in(self, request: Request) -> Response:
         """Opens a session with the PIN."""
@@ -88,7 +96,7 @@ class Staff:
             return refuse("malformed")
         mark = request.cookies.get(MARK, "")
         # Each client has one attempt under way at most, so that nobody can queue in front of the others.
-        client = self._sessions.key_of(_network(request), mark)
+        client = self._sessions.key_of(_network(request), mark, time.monotonic())
         wait_s = self._sessions.wait_s(_network(request), mark, time.monotonic())
         if wait_s or client in self._trying:
             return refuse("wait", wait_s=round(max(1.0, wait_s), 1))
@@ -106,9 +114,8 @@ class Staff:
         session = self._sessions.find(opened.cookie, time.monotonic())
         await self.desk.ask(SignIn(outcome="ok"), session.who if session else "-")
         answer = JSONResponse({"signed_in": True, "csrf": session.csrf if session else ""})
-        secure = request.url.scheme == "https"
-        answer.set_cookie(COOKIE, opened.cookie, httponly=True, samesite="strict", secure=secure)
-        answer.set_cookie(MARK, opened.mark, max_age=MARK_S, httponly=True, samesite="strict", secure=secure)
+        _set_cookie(answer, request, COOKIE, opened.cookie, None)
+        _set_cookie(answer, request, MARK, opened.mark, MARK_S)
         return answer
 
     async def sign_out(self, request: Request) -> Response:
@@ -225,6 +232,24 @@ async def make_poster(settings: Settings, size: str) -> bytes:
 
 def _file(content: bytes, kind: str, name: str) -> Response:
     return Response(content, media_type=kind, headers={"content-disposition": f'attachment; filename="{name}"'})
+
+
+def mark_secret(page: Page) -> bytes:
+    """Signs the marks of phones: made of the device's own TLS key, which stays and never leaves it; without one, new at
+    each start (then the page is in the device's own Wi-Fi, where no two phones share an address).
+    """
+    if page.key_file is None:
+        return secrets.token_bytes(32)
+    try:
+        return hmac.digest(page.key_file.read_bytes(), b"nigiwai: marks of phones", "sha256")
+    except OSError:  # the server says so, with the file's name
+        return secrets.token_bytes(32)
+
+
+def _set_cookie(answer: Response, request: Request, name: str, value: str, age_s: int | None) -> None:
+    """A cookie that no script and no other site sees."""
+    secure = request.url.scheme == "https"
+    answer.set_cookie(name, value, max_age=age_s, httponly=True, samesite="strict", secure=secure)
 
 
 def safe_way(page: Page, scheme: str, address: str) -> bool:

@@ -138,6 +138,7 @@ by("sure-yes").addEventListener("click", () => by("sure").close("yes"));
 by("sign-in").addEventListener("submit", async (event) => {
   event.preventDefault();
   const pin = by("pin").value.normalize("NFKC").replace(/[\s-]/g, ""); // full-width digits, and the label's space
+  await ask("/api/staff"); // a mark of this phone's own, should its last one be over
   const answer = await ask("/api/staff/sign-in", { pin });
   by("pin").value = "";
   problem(answer);
