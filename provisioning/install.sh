@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 # Installs Nigiwai on Raspberry Pi OS or Debian, 12 or 13, arm64 or amd64; run again, it repairs or updates.
 #
-#   sudo provisioning/install.sh [--wheel FILE] [--wheels DIR] [--no-host] [--no-start]
+#   sudo provisioning/install.sh [--wheel FILE] [--wheels DIR] [--no-host] [--no-start] [--read-only | --writable]
 #
 #   --wheel FILE   Nigiwai's own wheel; the one in dist/ or beside this script unless given
 #   --wheels DIR   take every library from this folder and use no network (wheels/ of the bundle is found by itself)
 #   --no-host      leave the host alone: no firewall, SSH, swap, journal, watchdog or boot settings
 #   --no-start     install, but do not start
+#   --read-only    from the next start on nothing but settings, releases and ledger can be written; --writable ends that
 #
 # Nothing that runs is touched before the new release is whole and has answered. A release is a folder of its own,
 # /opt/nigiwai/releases/X; /opt/nigiwai/current names the one in use and is changed in one step. If the new one does
@@ -23,7 +24,7 @@ RELEASES=$BASE/releases
 NEED_MIB=900
 KEEP=3
 
-WHEEL='' WHEELS='' HOST=yes START=yes RELEASE='' BEFORE='' CHANGED=''
+WHEEL='' WHEELS='' HOST=yes START=yes READ_ONLY='' RELEASE='' BEFORE='' CHANGED=''
 
 say() { printf 'nigiwai: %s\n' "$*"; }
 warn() { printf 'nigiwai: NOTE: %s\n' "$*" >&2; }
@@ -39,7 +40,9 @@ read_arguments() {
             --wheels) WHEELS=${2:?--wheels needs a folder} && shift ;;
             --no-host) HOST=no ;;
             --no-start) START=no ;;
-            -h | --help) sed -n '3,17s/^# \{0,1\}//p' "$0" && exit 0 ;;
+            --read-only) READ_ONLY=yes ;;
+            --writable) READ_ONLY=no ;;
+            -h | --help) sed -n '3,18s/^# \{0,1\}//p' "$0" && exit 0 ;;
             *) die "unknown option $1; see $0 --help" ;;
         esac
         shift
@@ -81,7 +84,8 @@ check_files() {
     [ -z "$WHEELS" ] || [ -d "$WHEELS" ] || die "--wheels $WHEELS is not a folder"
     local version
     version=$(basename "$WHEEL" | cut -d- -f2)
-    RELEASE=$version-$(cat "$WHEEL" "$LOCK" | sha256sum | cut -c1-10)
+    # The units too: they are the programs' cages.
+    RELEASE=$version-$({ cat "$WHEEL" "$LOCK" && find "$UNITS" -type f -print0 | sort -z | xargs -0 cat; } | sha256sum | cut -c1-10)
 }
 
 check_room() {
@@ -91,6 +95,32 @@ check_room() {
     free=$(df --output=avail -m "$RELEASES" | tail -n 1 | tr -d ' ')
     [ "$free" -ge "$NEED_MIB" ] ||
         die "$RELEASES has $free MiB free, $NEED_MIB are needed; make room (sudo apt clean) or use a larger card. Nothing was changed"
+}
+
+# --- A system that is read-only -----------------------------------------------------------------------------------
+
+open_system() {
+    trap close_system EXIT
+    ! closed || systemctl stop nigiwai-read-only.service
+}
+
+# Left as the owner wants it, whatever happens meanwhile.
+close_system() {
+    [ -e /etc/nigiwai/read-only ] && running && systemctl --quiet is-enabled nigiwai-read-only.service 2>/dev/null || return 0
+    [ "$READ_ONLY" = yes ] || systemctl start nigiwai-read-only.service || true
+}
+
+closed() { running && systemctl --quiet is-active nigiwai-read-only.service; }
+
+choose_read_only() {
+    put "$HERE/host/read-only.sh" /usr/lib/nigiwai/read-only.sh 755
+    case $READ_ONLY in
+        yes)
+            [ -e /etc/nigiwai/read-only ] || : >/etc/nigiwai/read-only
+            say "the system is read-only from the next start on; to change it by hand: sudo systemctl stop nigiwai-read-only"
+            ;;
+        no) rm -f /etc/nigiwai/read-only ;;
+    esac
 }
 
 # --- Debian packages ----------------------------------------------------------------------------------------------
@@ -135,12 +165,12 @@ build_release() {
     say "installing release $RELEASE (some minutes on a small board)"
     rm -rf "$folder"
     # An unfinished release is no use to anybody and takes room from the one that runs.
-    trap 'rm -rf "$RELEASES/$RELEASE"; printf "nigiwai: STOPPED: the release could not be installed: disk full, a damaged file or no network (see above). What ran before runs on\n" >&2' EXIT
+    trap 'rm -rf "$RELEASES/$RELEASE"; close_system; printf "nigiwai: STOPPED: the release could not be installed: disk full, a damaged file or no network (see above). What ran before runs on\n" >&2' EXIT
     make_environment "$folder"
     prove_release "$folder"
     sync -f "$folder"
     touch "$folder/.complete"
-    trap - EXIT
+    trap close_system EXIT
 }
 
 make_environment() {
@@ -217,11 +247,11 @@ install_units() {
     link "$through/tmpfiles.d/nigiwai.conf" /usr/lib/tmpfiles.d/nigiwai.conf
     link "$through/udev/60-nigiwai-camera.rules" /etc/udev/rules.d/60-nigiwai-camera.rules
     for unit in "$from"/*.service "$from"/*.path "$from"/*.timer "$from"/*.target; do
-        case $unit in *nigiwai-trial.service | *nigiwai-firewall.service | *'*'*) continue ;; esac
+        case $unit in *nigiwai-trial.service | *nigiwai-firewall.service | *nigiwai-read-only.service | *'*'*) continue ;; esac
         link "$through/$(basename "$unit")" "/etc/systemd/system/$(basename "$unit")"
     done
-    # These must be there whatever `current` names: the judge of a release, and the firewall.
-    for unit in nigiwai-trial.service nigiwai-firewall.service; do
+    # These must be there whatever `current` names: the judge of a release, the firewall, and what closes the system.
+    for unit in nigiwai-trial.service nigiwai-firewall.service nigiwai-read-only.service; do
         put "$from/$unit" "/etc/systemd/system/$unit"
     done
     systemd-sysusers "$from/sysusers.d/nigiwai.conf"
@@ -389,6 +419,7 @@ main() {
     check_files
     exec 9>/run/nigiwai-install.lock
     flock --nonblock 9 || die "another installation is under way"
+    open_system
     check_room
     [ ! -L "$BASE/current" ] || BEFORE=$(basename "$(readlink "$BASE/current")")
     install_packages
@@ -396,6 +427,7 @@ main() {
     install_units "$RELEASES/$RELEASE"
     install_rest
     harden_host
+    choose_read_only
     put_in_use "$RELEASE"
     enable_and_start
     remove_old_releases

@@ -266,3 +266,33 @@ def test_a_release_that_does_not_start_is_taken_back(running: tuple[Machine, Pat
     assert "this release is broken" in done.stderr
     assert current(machine.root) == old
     wait_for("link runs as before", lambda: machine.is_active("nigiwai-link"))
+
+
+def test_a_read_only_system_counts_takes_updates_and_is_written_nowhere_else(tmp_path: Path) -> None:
+    bundle = bundle_copy(tmp_path)
+    with system(SYSTEM, tmp_path) as root:
+        assert install(root, bundle, "--no-host", "--read-only").returncode == 0
+        # Eye has no camera here, and would be tried again for ever.
+        (root / "etc/systemd/system/multi-user.target.wants/nigiwai.target").unlink()
+        make_newer(bundle)
+        with booted(root, tmp_path / "log", f"--bind-ro={bundle}:/opt/bundle") as machine:
+            machine.run("systemctl", "start", "nigiwai-link")
+            assert_closed(machine)
+            assert machine.is_active("nigiwai-link")
+            assert machine.run("stat", "-c", "%s", "/var/lib/nigiwai/ledger.db").stdout.strip() != "0"
+
+            old = current(root)
+            machine.run("/opt/bundle/provisioning/install.sh", "--no-host", timeout_s=600)
+            assert current(root) != old
+            assert_closed(machine)
+
+            machine.run("/opt/bundle/provisioning/install.sh", "--no-host", "--writable", timeout_s=600)
+            machine.run("touch", "/etc/something", "/usr/something")
+
+
+def assert_closed(machine: Machine) -> None:
+    """Settings, releases and ledger can be written, and so can what lies in memory; nothing else."""
+    tried = machine.run("touch", "/etc/x", "/usr/x", "/var/lib/x", "/usr/lib/nigiwai/x", "/opt/x", check=False)
+    assert (tried.returncode, tried.stderr.count("Read-only file system")) == (1, 5), tried.stderr
+    machine.run("touch", "/etc/nigiwai/x", "/opt/nigiwai/x", "/var/lib/nigiwai/x", "/var/log/x", "/var/tmp/x")
+    assert not (machine.root / "var/log/x").exists(), "in memory, not on the card"

@@ -43,7 +43,7 @@ def with_command(path: Path, command: str, *, kind: str | None = None) -> str:
     lines = []
     for line in settings_of(path):
         key = line.partition("=")[0]
-        if key in {"ExecStart", "ExecReload"}:
+        if key in {"ExecStart", "ExecReload", "ExecStop"}:
             line = f"{key}={command}"
         if kind is not None and key == "Type":
             line = f"Type={kind}"
