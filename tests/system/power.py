@@ -26,8 +26,10 @@ def why_no_shelf() -> str | None:
     """Why there can be no file system whose files are copied in one step, or None."""
     if shutil.which("mkfs.xfs") is None:
         return "mkfs.xfs is not installed (apt install xfsprogs)"
-    known = Path("/proc/filesystems").read_text(encoding="utf-8").split()
-    return None if "xfs" in known else "this kernel knows no XFS"
+    if "xfs" not in Path("/proc/filesystems").read_text(encoding="utf-8").split():
+        return "this kernel knows no XFS"
+    free = subprocess.run(["losetup", "--find"], capture_output=True, check=False)
+    return None if free.returncode == 0 else "there are no loop devices here"
 
 
 def _run(*command: object) -> None:
