@@ -150,8 +150,7 @@ start_broker() {
     elif [ -x "$program" ]; then
         # Without a configuration it listens to this machine only, which is where the guest's 10.0.2.2 leads.
         "$program" -p "$BROKER_PORT" >/dev/null 2>&1 &
-        BROKER=$!
-        trap 'kill "$BROKER" 2>/dev/null' EXIT
+        STARTED+=("$!")
     else
         say "no broker here: the device counts, and keeps what it would send"
     fi
@@ -164,7 +163,15 @@ up() {
     if [ ! -f "$DISK" ] || ! cmp -s "$MACHINES/bundle.made-from" "$MACHINES/appliance-$SUITE.made-from"; then build; fi
     start_broker
     say "page: http://127.0.0.1:$PAGE_PORT/   listen: mosquitto_sub -p $BROKER_PORT -t 'nigiwai/#' -v   end: Ctrl-C"
-    (run)
+    run &
+    STARTED+=("$!")
+    wait "$!"
 }
+
+STARTED=()
+# However this ends, what it has started ends too.
+trap '[ ${#STARTED[@]} -eq 0 ] || kill "${STARTED[@]}" 2>/dev/null || true' EXIT
+trap 'exit 130' INT TERM
+
 
 "${1:-up}"
