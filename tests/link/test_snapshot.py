@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the page's JSON says, and who relies on it."""
 
+import ssl
+
 import pytest
 
-from nigiwai.enrol.trouble import REMEDIES, Trouble
+from nigiwai.enrol.trouble import REMEDIES, Trouble, named
 from nigiwai.link.messages import Cause, Light, Subject
+from nigiwai.link.mqtt.connection import explain
 from nigiwai.link.report import Tally
 from nigiwai.link.status.snapshot import Snapshot, snapshot, without_ledger
 from nigiwai.link.zone import day, load_zone, midnight_ns
@@ -30,6 +33,14 @@ def test_troubles_are_told_with_the_labels_code_in_both_languages() -> None:
     shown = snapshot(Snapshot(SETTINGS, ZONE, NOW, tally, lights, None, None, 0, 0, troubles=(Trouble.OLDER,)))
     assert [t["code"] for t in shown["troubles"]] == ["E18", "E22"]
     assert (shown["troubles"][1]["ja"], shown["troubles"][1]["en"]) == REMEDIES[Trouble.OLDER]
+
+
+def test_a_clock_before_the_brokers_certificate_is_told_with_the_labels_code() -> None:
+    error = ssl.SSLCertVerificationError(1, "certificate verify failed")
+    error.verify_code, error.verify_message = 9, "certificate is not yet valid"
+    assert named(explain(error)) == (Trouble.CLOCK,)
+    error.verify_code = 20
+    assert named(explain(error)) == ()
 
 
 def test_without_a_ledger_no_event_is_known() -> None:

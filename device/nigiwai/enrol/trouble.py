@@ -107,6 +107,11 @@ def tell(path: Path, trouble: str, text: str) -> None:
     beside.rename(path)
 
 
+def named(words: str) -> tuple[Trouble, ...]:
+    """The trouble with whose code the words begin, as they stand in the journal."""
+    return tuple(trouble for trouble in Trouble if words.startswith(f"{trouble}: "))
+
+
 def told(paths: Iterable[Path] = (ENROLMENT_TOLD, UPDATE_TOLD)) -> tuple[Trouble, ...]:
     """The troubles that stand in those files; what is missing or damaged tells of none."""
     found = []

@@ -14,7 +14,7 @@ from nigiwai.door.listener import Listener, Received
 from nigiwai.door.records import Ack, Bin, Flag, Hello, Vitals
 from nigiwai.door.tables import EventOver, TableTaken, TraitTable
 from nigiwai.door.zones import ZoneStats
-from nigiwai.enrol.trouble import Trouble, told
+from nigiwai.enrol.trouble import Trouble, named, told
 from nigiwai.errors import LedgerError
 from nigiwai.link import identify, machine
 from nigiwai.link.clerk import Clerk, World
@@ -379,7 +379,7 @@ class Keeper:
             disk_free_mib=machine.disk_free_mib(self._settings.ledger.path.parent),
             check=self._clerk.checking.stamp(),
             event=self._ledger.event,
-            troubles=told(),
+            troubles=told() + named(self._publisher.state.why if self._publisher else ""),
         )
         self._board.show(snapshot(seen))
         senders = (s for s in (self._publisher, self._scada) if s is not None)

@@ -25,6 +25,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 from pydantic import SecretStr
 
+from nigiwai.enrol.trouble import Trouble
 from nigiwai.errors import BrokerError
 from nigiwai.settings import Mqtt, Sparkplug, read_secret
 
@@ -189,8 +190,14 @@ def _send_at_once(opened: Any) -> None:
         opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
+_NOT_YET_VALID = 9
+"""X509_V_ERR_CERT_NOT_YET_VALID of OpenSSL's x509_vfy.h."""
+
+
 def explain(error: Exception) -> str:
     """What went wrong, without a traceback."""
+    if isinstance(error, ssl.SSLCertVerificationError) and error.verify_code == _NOT_YET_VALID:
+        return f"{Trouble.CLOCK}: its certificate begins later than this clock says; it connects once that is set"
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not from mqtt.ca_file ({error.verify_message})"
     if isinstance(error, ssl.SSLError):

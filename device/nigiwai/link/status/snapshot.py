@@ -80,7 +80,7 @@ def without_ledger(settings: Settings, zone: tzinfo, now_ns: int, cause: Cause) 
 def _troubles(seen: Snapshot) -> tuple[Trouble, ...]:
     """What stands on the label's list and holds now."""
     card = seen.lights.get(Subject.STORAGE) == (Light.BAD, Cause.STORAGE_FAILED)
-    return (*([Trouble.CARD] if card and Trouble.CARD not in seen.troubles else []), *seen.troubles)
+    return tuple(dict.fromkeys((*([Trouble.CARD] if card else []), *seen.troubles)))
 
 
 def _check(check: Mapping[str, Any] | None) -> dict[str, Any] | None:
