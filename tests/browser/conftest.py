@@ -3,6 +3,7 @@
 
 import secrets
 import shutil
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -213,6 +214,20 @@ def make_device(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeDevice
     yield made
     for close in reversed(closing):
         close()
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The page's settings for HTTPS, with a certificate of the device's own."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed (apt install openssl)")
+    folder = tmp_path_factory.mktemp("tls")
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30",
+         "-subj", "/CN=nigiwai", "-keyout", str(folder / "key"), "-out", str(folder / "cert")],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    return f'cert_file = "{folder}/cert"\nkey_file = "{folder}/key"'
 
 
 @pytest.fixture(scope="module")

@@ -118,12 +118,44 @@ def test_a_view_that_is_not_fed_says_so_and_comes_back_by_itself(device: Device,
     assert "not up to date" not in page.inner_text("#verdict-text")
 
 
-def test_the_first_view_is_small_and_soon_usable_on_a_slow_phone(device: Device, open_page: OpenPage) -> None:
+@pytest.fixture(scope="module")
+def secure(make_device: MakeDevice, certificate: str) -> Device:
+    device = make_device(page=certificate)
+    for i in range(30):
+        device.eye.count(3 + i % 5, i % 4, after_s=180)
+    device.eye.settled()
+    return device
+
+
+USABLE = """
+new MutationObserver((_, observer) => {
+    if (!document.querySelector("#lights li")) return;
+    observer.disconnect();
+    requestAnimationFrame(() => setTimeout(() => { window.usableMs = performance.now(); }, 0));
+}).observe(document, { childList: true, subtree: true });
+"""
+"""Notes when numbers and lights have been painted: the test's own way to the browser takes no part in it."""
+
+
+@pytest.mark.parametrize("which", ["device", "secure"], ids=["http", "https"])
+def test_the_first_view_is_small_and_soon_usable_on_a_slow_phone(
+    request: pytest.FixtureRequest, open_page: OpenPage, which: str
+) -> None:
     """4x slower processor, 3G (400 ms round trip, 1.6 Mbit/s): usable within 2 s, at most 150 kB over the wire.
 
-    The two seconds are judged by `make proof` alone: what else a machine does decides about a tenth of a second.
+    The two seconds are judged by `make proof` alone, and of seven views the soonest: what else a machine does only ever
+    adds. The browser delays each request by the round trip, but not the handshakes of TCP and TLS.
     """
-    page = open_page("about:blank")
+    device: Device = request.getfixturevalue(which)
+    views = [_first_view(open_page("about:blank"), device.url) for _ in range(7 if PROOF else 1)]
+    print("; ".join(f"usable after {ms:.0f} ms, {size:.0f} bytes" for ms, size, _ in views))  # noqa: T201
+    assert max(size for _, size, _ in views) <= 150_000
+    if PROOF:
+        assert min(ms / slack for ms, _, slack in views) <= 2_000, views
+
+
+def _first_view(page: Any, url: str) -> tuple[float, float, float]:
+    """Milliseconds until it is usable, bytes over the wire with the chart, and how much too slow the machine is."""
     wire = page.context.new_cdp_session(page)
     wire.send("Network.enable")
     wire.send("Emulation.setCPUThrottlingRate", {"rate": 4})
@@ -131,16 +163,16 @@ def test_the_first_view_is_small_and_soon_usable_on_a_slow_phone(device: Device,
         "Network.emulateNetworkConditions",
         {"offline": False, "latency": 400, "downloadThroughput": 200_000, "uploadThroughput": 93_750},
     )
-    received: list[int] = []
-    wire.on("Network.dataReceived", lambda e: received.append(e["encodedDataLength"] or e["dataLength"]))
-    page.goto(f"{device.url}/?lang=ja", wait_until="commit")
+    received: list[float] = []
+    wire.on("Network.loadingFinished", lambda e: received.append(e["encodedDataLength"]))
+    page.add_init_script(USABLE)
+    page.goto(f"{url}/?lang=ja", wait_until="commit")
     page.wait_for_selector("#lights li")
-
-    usable_ms = page.evaluate("performance.now()")
-
-    assert sum(received) <= 150_000
-    if PROOF:
-        assert usable_ms <= 2_000 * machine_slack(page), usable_ms
+    page.wait_for_function("window.usableMs > 0")
+    page.wait_for_selector("#curve canvas")
+    found: tuple[float, float, float] = (page.evaluate("window.usableMs"), sum(received), machine_slack(page))
+    page.context.close()
+    return found
 
 
 def machine_slack(page: Any) -> float:

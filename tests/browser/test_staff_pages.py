@@ -306,23 +306,6 @@ def test_an_expired_session_says_so(device: Device, staff: Any) -> None:
     assert "Your time is over" in staff.inner_text("#problem-text")
 
 
-@pytest.fixture
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The page's settings for HTTPS, with a certificate of the device's own."""
-    import shutil
-    import subprocess
-
-    if shutil.which("openssl") is None:
-        pytest.skip("openssl is not installed")
-    folder = tmp_path_factory.mktemp("tls")
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30",
-         "-subj", "/CN=nigiwai", "-keyout", str(folder / "key"), "-out", str(folder / "cert")],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    return f'cert_file = "{folder}/cert"\nkey_file = "{folder}/key"'
-
-
 def test_https_with_the_devices_own_certificate(make_device: MakeDevice, certificate: str, open_page: OpenPage) -> None:
     device = make_device(page=certificate)
     page = open_page(f"{device.url}/staff?lang=ja")

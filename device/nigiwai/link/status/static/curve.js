@@ -8,28 +8,26 @@ const FONT_PX = 12;
 const QUARTER_S = 900;
 const LEAST_QUARTERS = 24;
 const drawn = new WeakMap(); // holder: its chart
+let uPlot = null; // fetched when something is to be drawn: a view is usable without
 
 // Draws into `holder`; false where the library did not arrive. On paper, `scale` times as fine.
 export async function drawCurve(holder, quarters, now, label, { width, scale = 1 } = {}) {
-  await loaded();
-  if (!window.uPlot) return false;
+  try {
+    uPlot ??= (await import("./vendor/uplot.js")).default;
+  } catch {
+    return false;
+  }
   const wide = width ?? Math.max(240, holder.clientWidth);
   const day = reckon(quarters, now);
   const made = new Promise((ready) => {
     const old = drawn.get(holder);
-    drawn.set(holder, new window.uPlot(options(day, wide * scale, scale, getComputedStyle(holder), ready), day.data, holder));
+    drawn.set(holder, new uPlot(options(day, wide * scale, scale, getComputedStyle(holder), ready), day.data, holder));
     old?.destroy();
   });
   holder.setAttribute("role", "img");
   holder.setAttribute("aria-label", label);
   await made;
   return true;
-}
-
-// It comes after everything that a view is usable without.
-function loaded() {
-  if (window.uPlot || document.readyState === "complete") return Promise.resolve();
-  return new Promise((done) => window.addEventListener("load", done, { once: true }));
 }
 
 // Whole hours around what there is, in seconds of the site's own clock, wherever the phone thinks it is.
@@ -71,7 +69,7 @@ function options(day, width, scale, style, ready) {
 }
 
 function bars(fill) {
-  return { fill, width: 0, points: { show: false }, paths: window.uPlot.paths.bars({ size: [0.8, Infinity], align: 1 }) };
+  return { fill, width: 0, points: { show: false }, paths: uPlot.paths.bars({ size: [0.8, Infinity], align: 1 }) };
 }
 
 function hours(day, width) {

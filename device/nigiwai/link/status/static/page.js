@@ -2,13 +2,13 @@
 // Shows what /api/events sends. Reconnects by itself and says when what it shows is old.
 
 import { by, facts, label, language, number, speaker } from "./common.js";
-import { drawCurve } from "./curve.js";
 import { words } from "./words.js";
 
 const STALE_MS = 20_000;
 const CHECK_MS = 6_000;
 const ORDER = { bad: 0, warn: 1, unknown: 2, ok: 3 };
 const say = speaker(words);
+const painted = new Promise((done) => requestAnimationFrame(() => setTimeout(done, 0)));
 
 let seen = JSON.parse(by("first").textContent);
 let heardMs = Date.now();
@@ -74,9 +74,11 @@ function showQuarters() {
   if (!none) showCurve();
 }
 
-// Where the chart's library did not arrive, the table is the chart.
+// After the first view has been painted. Where the chart's library did not arrive, the table is the chart.
 async function showCurve() {
-  const shown = await drawCurve(by("curve"), seen.quarters, seen.at, say("curve-label"));
+  await painted;
+  const curve = await import("./curve.js").catch(() => null);
+  const shown = curve !== null && (await curve.drawCurve(by("curve"), seen.quarters, seen.at, say("curve-label")));
   by("curve").hidden = !shown;
   if (!shown) by("curve-table").open = true;
 }
