@@ -20,7 +20,7 @@ from nigiwai.settings import Gate
 SIZE = (1000, 1000)
 DOOR = Gate(name="door", line=((0.2, 0.5), (0.8, 0.5)), inside=(0.5, 0.2))
 HEIGHT = 200.0
-BAND = HYSTERESIS * HEIGHT  # 26 px
+BAND = HYSTERESIS * HEIGHT  # 29.4 px
 S = 1_000_000_000
 
 Spot = tuple[float, float]

@@ -2,8 +2,8 @@
 """Who passed which gate: a table of states with hysteresis, once per true passage.
 
 A person counts who was clearly on one side and is then clearly on the other, having passed the line between its ends.
-"Clearly" is `HYSTERESIS` of the person's own size away from the line, so that a wobbling box, somebody waiting on the
-line or somebody walking along it is never counted, however long it lasts.
+"Clearly" is 25 cm away from the line, measured by the person's own size, so that a wobbling box, somebody waiting on
+the line or somebody walking along it is never counted, however long it lasts.
 
                  outside, clear | outer band : inner band | inside, clear
     person A  -------------------------------*-----------> counted in, at *
@@ -27,13 +27,17 @@ import numpy as np
 
 from nigiwai.clock import BootNs
 from nigiwai.eye.gate_line import GateLine
+from nigiwai.eye.motion import squareness
 from nigiwai.eye.types import Crossing, Direction, Track
 from nigiwai.geometry import Point
 from nigiwai.settings import Gate
 
-HYSTERESIS = 0.13
-"""Half the width of the undecided band, in sizes of the person: 22 cm for an adult seen from the side. Filtered foot
-points of still people stray by 2 to 3 % (sd) when the detector's boxes stray by 5 %."""
+HYSTERESIS = 0.147
+"""Half the width of the undecided band, in sizes of the person: 25 cm for an adult of 1.7 m seen from the side.
+Filtered foot points of still people stray by 2 to 3 % (sd) when the detector's boxes stray by 5 %."""
+
+HYSTERESIS_ABOVE = 0.25
+"""The same 25 cm of somebody seen from above, whose size is twice the breadth of the shoulders, 1.0 m."""
 
 EDGE_SHARE = 0.5
 """Share of the room between gate and picture's edge that the band may take."""
@@ -179,15 +183,20 @@ def _samples(line: GateLine, tracks: Sequence[Track], at: BootNs) -> list[Sample
         return []
     inner = line.inner_of(np.array([t.foot for t in tracks]).T).tolist()
     samples = [
-        Sample(at, t.foot, i, scale := _scale(t), HYSTERESIS * scale) for t, i in zip(tracks, inner, strict=True)
+        Sample(at, t.foot, i, *size) for t, i, size in zip(tracks, inner, _sizes(tracks, line.size[1]), strict=True)
     ]
     _narrow_bands(line, [s for s in samples if abs(s.inner) < s.band])
     return samples
 
 
-def _scale(track: Track) -> float:
-    left, top, right, bottom = track.xyxy
-    return max(bottom - top, 2 * (right - left))
+def _sizes(tracks: Sequence[Track], picture_px: float) -> list[tuple[float, float]]:
+    """Size and band of each, in px, in a picture that high."""
+    xyxy = np.array([t.xyxy for t in tracks]).T
+    left, top, right, bottom = xyxy
+    high, wide = bottom - top, right - left
+    scale = np.maximum(high, 2 * wide)
+    band = scale * (HYSTERESIS + (HYSTERESIS_ABOVE - HYSTERESIS) * squareness(xyxy, picture_px))
+    return list(zip(scale.tolist(), band.tolist(), strict=True))
 
 
 def _narrow_bands(line: GateLine, samples: Sequence[Sample]) -> None:
@@ -206,7 +215,7 @@ def _first_sight(lane: Lane, track: Track, sample: Sample) -> Passage:
     if track.origin is not None and track.age_s > 0:
         began = BootNs(sample.at - round(track.age_s * 1e9))
         inner = lane.line.inner(Point(*track.origin))
-        first = Sample(began, track.origin, inner, sample.scale, HYSTERESIS * sample.scale)
+        first = Sample(began, track.origin, inner, sample.scale, _sizes([track], lane.line.size[1])[0][1])
         if abs(inner) < first.band:
             _narrow_bands(lane.line, [first])
     passage = Passage(first, first, first)

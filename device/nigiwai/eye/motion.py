@@ -25,6 +25,20 @@ Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
 
 
+TOES = 0.2
+"""How far above the bottom of a box the axis of the body meets the floor, in widths of the box: toes and belly reach
+that far towards the camera (0.17 to 0.23 for a stack of discs like an adult, at tilts from 30 to 90 degrees)."""
+
+SHOULDER = 0.25
+"""How much further that is where shoulders are all one sees: from straight above half a width in all."""
+
+CUT = 0.05
+"""A box that ends within this share of the picture's height above its bottom may be cut by it."""
+
+SQUARE, UPRIGHT = 1.1, 1.6
+"""Height over width of a box up to which somebody is seen from above, and from which on they are seen from the side."""
+
+
 @dataclass(frozen=True, slots=True)
 class Noise:
     """How far people and detectors stray, per unit of scale, for [cx, cy, w, h].
@@ -77,12 +91,6 @@ class Motion:
         """(N,) px: about a person's height, seen from the side or from above."""
         return scale_of(self.state[0])
 
-    @property
-    def foot(self) -> tuple[Floats, Floats]:
-        """x and y (N,) of the bottom centre in px."""
-        cx, cy, _, high = self.state[0]
-        return cx, cy + high / 2
-
 
 def nobody() -> Motion:
     """No boxes."""
@@ -108,6 +116,26 @@ def scale_of(xywh: Floats) -> Floats:
     larger of height and twice the width is 1.2 to 1.7 m in both.
     """
     return np.asarray(np.maximum(xywh[3], 2 * xywh[2]))
+
+
+def squareness(xyxy: Floats, picture_px: float) -> Floats:
+    """(...) 1 for people seen from above, 0 for those seen from the side, in between in between; of boxes (4, ...).
+
+    Head and shoulders of somebody who comes in at the bottom of the picture are square too, though seen from the side.
+    """
+    left, top, right, bottom = xyxy
+    square = np.minimum(np.maximum((UPRIGHT - (bottom - top) / (right - left)) / (UPRIGHT - SQUARE), 0.0), 1.0)
+    return np.asarray(np.where(bottom < (1 - CUT) * picture_px, square, 0.0))
+
+
+def standing(xywh: Floats, picture_px: float) -> tuple[Floats, Floats]:
+    """x and y (...) in px where the people in boxes (4, ...) stand: where the axis of the body meets the floor.
+
+    The bottom of the box itself would be passed late on the way away from the camera and early on the way towards it,
+    by half of somebody's breadth where the camera looks straight down. picture_px: the height of the picture.
+    """
+    cx, cy, wide, high = xywh
+    return cx, cy + high / 2 - wide * (TOES + SHOULDER * squareness(xywh_to_xyxy(xywh), picture_px))
 
 
 class Filter:

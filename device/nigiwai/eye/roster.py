@@ -86,8 +86,8 @@ class Roster:
         real = self.real | (often & (unseen_s == 0))
         return Roster(Motion(state), self.number, self.age_s, unseen_s, hits, scores, self.origin, real)
 
-    def begin(self, number: Ints, first: Motion, score: Floats) -> "Roster":
-        """Followed by new tracks, whose first detections have these scores."""
+    def begin(self, number: Ints, first: Motion, score: Floats, picture_px: float) -> "Roster":
+        """Followed by new tracks, whose first detections have these scores, in a picture that high."""
         zero = np.zeros(len(number))
         return Roster(
             self.motion.join(first),
@@ -96,22 +96,25 @@ class Roster:
             np.concatenate((self.unseen_s, zero)),
             np.concatenate((self.hits, np.ones(len(number), np.int64))),
             np.concatenate((self.score, score)),
-            np.concatenate((self.origin, np.stack(first.foot)), axis=1),
+            np.concatenate((self.origin, np.stack(motion.standing(first.xywh, picture_px))), axis=1),
             np.concatenate((self.real, np.zeros(len(number), np.bool_))),
         )
 
-    def settled(self, least_s: float) -> Bools:
+    def settled(self, least_s: float, picture_px: float) -> Bools:
         """(N,) who has been where they began for `least_s` or longer, give or take SETTLED of their size."""
-        x, y = self.motion.foot
+        x, y = motion.standing(self.motion.xywh, picture_px)
         gone = np.hypot(x - self.origin[0], y - self.origin[1]) / self.motion.scale
         return np.asarray((self.age_s >= least_s) & (gone < SETTLED))
 
-    def shown(self, patience_s: float, sure_score: float) -> tuple[Track, ...]:
-        """The real tracks that were seen within `patience_s`; sure of those whose scores average `sure_score`."""
+    def shown(self, patience_s: float, sure_score: float, picture_px: float) -> tuple[Track, ...]:
+        """The real tracks that were seen within `patience_s`; sure of those whose scores average `sure_score`.
+
+        picture_px: the height of the picture.
+        """
         rows = np.flatnonzero(self.real & (self.unseen_s <= patience_s))
         xywh = self.motion.xywh[:, rows]
         left, top, right, bottom = motion.xywh_to_xyxy(xywh).tolist()
-        feet = zip(xywh[0].tolist(), (xywh[1] + xywh[3] / 2).tolist(), strict=True)
+        feet = zip(*(each.tolist() for each in motion.standing(xywh, picture_px)), strict=True)
         origins = zip(*self.origin[:, rows].tolist(), strict=True)
         sure = self.score[rows] >= sure_score * self.hits[rows]
         return tuple(

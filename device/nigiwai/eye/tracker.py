@@ -61,8 +61,8 @@ class Tracker:
         if len(roster) and len(score):
             roster, free = self._pair(roster, xyxy, score, gap_s, size)
         roster = self._forget(roster, gap_s, size)
-        self._roster = self._begin(roster, xyxy[:, free], score[free])
-        self._shown = self._roster.shown(config.forget_s, config.high_score)
+        self._roster = self._begin(roster, xyxy[:, free], score[free], size)
+        self._shown = self._roster.shown(config.forget_s, config.high_score, size[1])
         return self._shown
 
     def _advance(self, at: BootNs, size: tuple[int, int]) -> float | None:
@@ -105,19 +105,19 @@ class Tracker:
         if not unseen.any():
             return roster
         patience = np.where(roster.real, config.forget_s, max(config.forget_new_s, 1.5 * gap_s))
-        patience = np.where(roster.real & roster.settled(config.still_s), config.forget_still_s, patience)
+        patience = np.where(roster.real & roster.settled(config.still_s, size[1]), config.forget_still_s, patience)
         x, y = roster.motion.xywh[:2]
         in_view = (x >= 0) & (x <= size[0]) & (y >= 0) & (y <= size[1])
         return roster.take((roster.unseen_s <= patience) & (in_view | ~unseen))
 
-    def _begin(self, roster: Roster, xyxy: Floats, score: Floats) -> Roster:
+    def _begin(self, roster: Roster, xyxy: Floats, score: Floats, size: tuple[int, int]) -> Roster:
         """With new tracks for the detections nobody took, as far as there is room."""
         new = min(len(score), max(0, self._config.most - len(roster)))
         if not new:
             return roster
         numbers = np.arange(self._begun + 1, self._begun + new + 1)
         self._begun += new
-        return roster.begin(numbers, self._kalman.begin(motion.xyxy_to_xywh(xyxy[:, :new])), score[:new])
+        return roster.begin(numbers, self._kalman.begin(motion.xyxy_to_xywh(xyxy[:, :new])), score[:new], size[1])
 
 
 def _people(detections: Detections, low_score: float, most: int) -> tuple[Floats, Floats]:

@@ -69,7 +69,8 @@ class Detections:
 class Track:
     """One followed person at one time. `number` means nothing outside this run of the process.
 
-    xyxy: left, top, right, bottom in pixels. foot: the ground point in pixels (bottom centre of the smoothed box).
+    xyxy: left, top, right, bottom in pixels. foot: where the axis of the body meets the
+    floor, in pixels, from the smoothed box (motion.standing).
     age_s: since the first detection. seen: whether a detection of this very frame supports it.
     sure: whether its detections were, on the whole, as good as one that may begin a track.
     origin: the ground point at the first detection, where the track came from before it was certain; None if unknown.
