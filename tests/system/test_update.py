@@ -102,7 +102,7 @@ def spoil(new: Path, member: str) -> None:
 
 
 def update(machine: Machine, place: str = "/opt/bundle") -> "subprocess.CompletedProcess[str]":
-    return machine.run("/usr/local/bin/nigiwai", "update", place, check=False, timeout_s=400)
+    return machine.run("/usr/local/bin/nigiwai", "update", place, check=False, timeout_s=1_800)
 
 
 def trial_is_over(machine: Machine) -> bool:
