@@ -2,6 +2,7 @@
 """The notice kit: what it says follows the settings, and its PDF holds every letter."""
 
 import re
+import shutil
 import subprocess
 import sys
 import zlib
@@ -82,6 +83,28 @@ def test_everything_required_stands_on_the_one_page(font: Path, size: str, perio
     content = max(streams(poster(with_view, size)), key=lambda s: s.count(b" Td ")).decode()
     lowest = min(float(y) for y in re.findall(r"[\d.]+ ([-\d.]+) Td", content))
     assert lowest > 20, "nothing runs off the page"
+
+
+@pytest.mark.parametrize(
+    ("url", "dpi"), [("https://ward.example/camera", 100), ("", 200)], ids=["an address", "the statement itself"]
+)
+def test_a_phone_reads_the_code_on_the_printed_sheet(font: Path, tmp_path: Path, url: str, dpi: int) -> None:
+    """Drawn by poppler as a printer would, read by OpenCV as a phone would; the letters are all in the file."""
+    for program in ("pdftoppm", "pdffonts"):
+        if shutil.which(program) is None:
+            pytest.skip(f"{program} is not installed (apt install poppler-utils)")
+    cv2 = pytest.importorskip("cv2")
+    made = settings(statement_url=url)
+    sheet = tmp_path / "poster.pdf"
+    sheet.write_bytes(poster(made, "a4"))
+    draw = ["pdftoppm", "-r", str(dpi), "-png", "-singlefile", str(sheet), str(tmp_path / "poster")]
+    subprocess.run(draw, check=True)
+
+    read, _, _ = cv2.QRCodeDetector().detectAndDecode(cv2.imread(str(tmp_path / "poster.png")))
+    fonts = subprocess.run(["pdffonts", str(sheet)], check=True, capture_output=True, text=True).stdout
+
+    assert read == (url or statement(made))
+    assert re.search(r"CID Type 0C +Identity-H +yes", fonts), "embedded"
 
 
 def test_without_an_address_the_code_holds_the_statement_itself() -> None:
