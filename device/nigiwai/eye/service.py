@@ -6,6 +6,7 @@ process, after what was counted has been handed over; systemd starts it again.
 """
 
 import contextlib
+import hashlib
 import logging
 import os
 import threading
@@ -14,8 +15,9 @@ from collections.abc import Iterator
 from nigiwai import __version__
 from nigiwai.clock import BootNs, boot_id, boot_ns
 from nigiwai.door.caller import Caller
-from nigiwai.door.records import Bin, CameraKind, Hello
+from nigiwai.door.records import Bin, CameraKind, Flag, Hello
 from nigiwai.door.tables import EventOver
+from nigiwai.errors import CameraError
 from nigiwai.eye.assemble import camera_fit, open_detector, open_pipeline
 from nigiwai.eye.bins import BinBuilder
 from nigiwai.eye.cameras import Camera, open_camera
@@ -54,6 +56,14 @@ def run(settings: Settings, stop: threading.Event) -> Sums:
     detector = open_detector(settings)
     view = KnownView(open_keepsake(name=VIEW_NAME), settings)
     pipeline = open_pipeline(settings, detector, lookout=view.lookout)
+    try:
+        return _run(settings, stop, detector, pipeline, view)
+    except CameraError:
+        _say_lost(settings, detector)
+        raise
+
+
+def _run(settings: Settings, stop: threading.Event, detector: Detector, pipeline: Pipeline, view: KnownView) -> Sums:
     with _opened(settings) as camera:
         caller = Caller(settings.door.socket, _hello(settings, detector, camera.kind))
         log.info("nigiwai %s, model %s, settings %s", __version__, detector.entry.sha256[:12], settings.sha256[:12])
@@ -217,9 +227,23 @@ def _opened(settings: Settings) -> Iterator[Camera]:
         source.close()
 
 
-def _hello(settings: Settings, detector: Detector, camera: CameraKind) -> Hello:
+def _say_lost(settings: Settings, detector: Detector) -> None:
+    """Tells link, where it listens, that there is no camera: it goes on saying so while eye is started again and again.
+
+    Every time as the same run, which counts nothing.
+    """
+    kind = CameraKind(settings.camera.source)
+    run = hashlib.sha256(f"no camera {boot_id()}".encode()).hexdigest()[:32]
+    caller, now = Caller(settings.door.socket, _hello(settings, detector, kind, run)), boot_ns()
+    caller.update(now / 1e9)
+    nothing = {"dropped": 0, "inferred": 0, "unacknowledged": 0, "lost": 0}
+    caller.tell(VitalsMeter().vitals(now, **nothing, memory_kib=resident_kib(), flags=(Flag.CAMERA_LOST,)))
+    caller.close()
+
+
+def _hello(settings: Settings, detector: Detector, camera: CameraKind, run: str = "") -> Hello:
     return Hello(
-        run=os.urandom(16).hex(),
+        run=run or os.urandom(16).hex(),
         boot=boot_id(),
         version=__version__,
         model=detector.entry.name,

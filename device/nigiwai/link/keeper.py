@@ -337,7 +337,9 @@ class Keeper:
         fresh = self._vitals is not None and now_s - self._vitals_s < VITALS_FRESH_S
         undervoltage, throttled = machine.power()
         place = self._ledger.place
-        flags: tuple[Flag, ...] = self._vitals.flags if self._vitals and fresh else ()
+        flags: tuple[Flag, ...] = self._vitals.flags if self._vitals else ()
+        if not fresh:  # that there is no camera are an eye's last words, and hold until another says otherwise
+            flags = tuple(flag for flag in flags if flag is Flag.CAMERA_LOST)
         return Facts(
             eye_connected=self._listener.connected,
             eye_flags=flags,

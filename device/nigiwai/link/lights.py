@@ -65,7 +65,7 @@ def changed(before: Lights, after: Lights) -> list[Subject]:
 
 
 def _camera(facts: Facts) -> tuple[Light, Cause]:
-    if not facts.eye_connected:
+    if not facts.eye_connected and Flag.CAMERA_LOST not in facts.eye_flags:
         return Light.BAD, Cause.EYE_AWAY
     found = ((light, cause) for flag, light, cause in _FLAGS if flag in facts.eye_flags)
     return next(found, (Light.OK, Cause.NONE))
