@@ -186,6 +186,16 @@ class Ledger(Section):
         return name
 
 
+class Occupancy(Section):
+    """The number of people inside."""
+
+    reset_at: Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):(00|15|30|45)$")] = Field(
+        "00:00",
+        description="When the number begins at zero again each day, on a quarter of an hour; for an event beyond"
+        ' midnight a time at which nobody is inside, such as "04:00". The balance until then is noted.',
+    )
+
+
 class Page(Section):
     """The status page."""
 
@@ -324,6 +334,7 @@ class Settings(Section):
     traits: Traits = Traits()
     door: Door = Door()
     ledger: Ledger = Ledger()
+    occupancy: Occupancy = Occupancy()
     page: Page = Page()
     notice: Notice = Notice()
     mqtt: Mqtt = Mqtt()

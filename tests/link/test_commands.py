@@ -47,7 +47,7 @@ class Asked:
 
     def tally(self) -> Tally:
         return Tallier(load_zone("Asia/Tokyo"), ("door",)).tally(
-            self.ledger, self.world.true_utc_ns, self.commands.mark
+            self.ledger, self.world.true_utc_ns, self.commands.occupancy.mark
         )
 
     def ask(self, command: str, *, retained: bool = False, **fields: Any) -> Any:
@@ -141,7 +141,7 @@ def test_nothing_happens_that_the_audit_log_does_not_hold(tmp_path: Path) -> Non
         asked.ask("set_occupancy", transaction="b", inside=5)
 
     assert not asked.commands.restart_asked
-    assert asked.commands.mark is None
+    assert asked.commands.occupancy.mark is None
 
 
 def test_a_flood_is_one_line_a_minute_in_the_audit_log(asked: Asked) -> None:

@@ -48,10 +48,11 @@ class Bench:
         self.ledger = Ledger(self.path, Rules(60_000_000_000, True), Reading("0" * 32, 0, NOW, True))
         self.told: list[Order] = []
         self.inside: list[int] = []
+        self.closed: list[int] = []
         self.eye_there = True
         desk = Desk()
         tallier = Tallier(zone, ("door",))
-        world = World(lambda: tallier.tally(self.ledger, NOW, None), self.inside.append, self._tell)
+        world = World(lambda: tallier.tally(self.ledger, NOW, None), self._set, self.closed.append, self._tell)
         self.clerk = Clerk(self.settings, self.ledger, desk, zone, world)
         self._stop = threading.Event()
         self._loop = threading.Thread(target=self._serve, daemon=True)
@@ -61,6 +62,10 @@ class Bench:
         self.client = client
         self.cookies: dict[str, str] = {}
         self.csrf = ""
+
+    def _set(self, inside: int, now_ns: int) -> None:
+        assert now_ns == NOW
+        self.inside.append(inside)
 
     def _tell(self, order: Order) -> bool:
         encode(order)  # as the door does, which takes no record that is too long

@@ -7,9 +7,9 @@ from datetime import tzinfo
 from typing import Any
 
 from nigiwai.door.field import MOST_TAPS, CheckOff, CheckOn, CheckResult, Matched, Order, Reported, Tap, Untap
-from nigiwai.link.accuracy import Estimate, Seen, error_of, inside_bounds, judge, needed, shrinking
-from nigiwai.link.intervals import Gates, subtract_gates
+from nigiwai.link.accuracy import Estimate, Seen, Watched, error_of, inside_bounds, judge, needed, shrinking
 from nigiwai.link.ledger import Ledger
+from nigiwai.link.occupancy import since_mark
 from nigiwai.link.report import Mark, Tally
 from nigiwai.link.status.deeds import Deed, EndCheck, ReadCheck, StartCheck, TakeBack, Tapped
 from nigiwai.link.status.desk import Answer
@@ -166,15 +166,18 @@ class Checking:
             return None
         return {"at": stamp(self._last.at_ns - self._last.at_ns % 1_000_000_000, self._zone), **self._last.body}
 
-    def bounds(self, tally: Tally, mark: Mark | None) -> tuple[int | None, int | None]:
+    def bounds(self, tally: Tally, mark: Mark | None, now_ns: int) -> tuple[int | None, int | None]:
         """People inside at least and at most; not known before a check has been made."""
         if self._last is None:
             return None, None
         body = self._last.body
-        since: Gates = tally.today if mark is None or mark.day != tally.day else subtract_gates(tally.today, mark.gates)
+        _, since = since_mark(tally, mark)
         entered, left = (sum(pair[i] for pair in since.values()) for i in (0, 1))
         errors = [_direction(body[way], body["both"]) for way in ("entered", "left")]
-        return inside_bounds(tally.inside, entered, left, errors[0], errors[1])
+        begun_ns = mark.at_ns if mark is not None and mark.period_ns == tally.period_ns else tally.period_ns
+        blind_ns = sum(length for _, length in self._ledger.blind_since(begun_ns))
+        watched = Watched(max(0, now_ns - begun_ns) / 3.6e12, blind_ns / 3.6e12)
+        return inside_bounds(tally.inside, entered, left, errors[0], errors[1], watched)
 
 
 def _direction(told: dict[str, int], both: dict[str, int]) -> Estimate:

@@ -56,7 +56,12 @@ class World:
     """What the clerk may use of link."""
 
     tally: Callable[[], Tally]
-    set_inside: Callable[[int], object]
+    set_inside: Callable[[int, int], object]
+    """People inside, and now in nanoseconds of UTC."""
+
+    close: Callable[[int], object]
+    """Notes the balance at the end of an event, now."""
+
     tell_eye: Callable[[Order | EventOver], bool]
 
 
@@ -142,12 +147,13 @@ class Clerk:
             case NoticeUp():
                 return Answer("future")
             case SetInside():
-                self._world.set_inside(deed.inside)
+                self._world.set_inside(deed.inside, now_ns)
             case Event(action="start"):
                 self._ledger.set_event("start")
-                self._world.set_inside(0)
+                self._world.set_inside(0, now_ns)
             case Event(action="end"):
                 self._ledger.set_event("end")
+                self._world.close(now_ns)
                 self._world.tell_eye(EventOver())
             case _:
                 pass

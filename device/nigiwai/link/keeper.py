@@ -104,10 +104,11 @@ class Keeper:
         self._board = board
         self._clock = clock
         zone = load_zone(settings.ledger.timezone)
-        self._tallier = Tallier(zone, tuple(g.name for g in settings.gate))
+        self._tallier = Tallier(zone, tuple(g.name for g in settings.gate), settings.occupancy.reset_at)
         self._commands = Commands(settings, ledger, self._tally, partial(identify.ask, settings.door.socket.parent))
         self._zone = zone
-        world = World(self._tally, self._commands.set_inside, listener.tell)
+        self._occupancy = self._commands.occupancy
+        world = World(self._tally, self._occupancy.set_inside, self._occupancy.close, listener.tell)
         self._clerk = Clerk(settings, ledger, desk or Desk(), zone, world)
         self._begun_s = time.monotonic()
         self._due = _Due(tidy_s=self._begun_s + 60.0)
@@ -309,6 +310,9 @@ class Keeper:
         silent_ns = int((now_s - self._last_bin_s) * 1e9)
         try:
             self._changed |= self._ledger.tick(self._now, silent_ns)
+            self._changed |= self._occupancy.step(
+                self._zone, self._settings.occupancy.reset_at, self._clerk.aiming.names, self._utc_ns()
+            )
             if now_s >= self._due.tidy_s:
                 self._due.tidy_s = now_s + TIDY_S
                 self._ledger.tidy(self._utc_ns())
@@ -359,8 +363,9 @@ class Keeper:
 
     def _tally(self) -> Tally:
         now_ns = self._utc_ns()
-        tally = self._tallier.tally(self._ledger, now_ns, self._commands.mark)
-        low, high = self._clerk.checking.bounds(tally, self._commands.mark)
+        mark = self._occupancy.mark
+        tally = self._tallier.tally(self._ledger, now_ns, mark)
+        low, high = self._clerk.checking.bounds(tally, mark, now_ns)
         return replace(tally, low=low, high=high)
 
     def _show(self, now_s: float) -> None:

@@ -2,7 +2,7 @@
 """Builds every message from what link knows. Pure but for the tally's memory of the records it has added up."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from typing import Any
 
@@ -28,7 +28,7 @@ from nigiwai.link.messages import (
     Zones,
 )
 from nigiwai.link.store.rows import Key, Record
-from nigiwai.link.zone import day, midnight_ns, stamp
+from nigiwai.link.zone import day, midnight_ns, reset_ns, stamp
 from nigiwai.settings import Settings
 
 QUARTER_NS = 900 * NS_PER_S
@@ -61,16 +61,20 @@ def inside(gates: Gates) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """People inside were `inside` when the day's gates stood at `gates`; holds for that day."""
+    """People inside were `inside` when the period's gates stood at `gates`, at `at_ns`; holds for that period."""
 
-    day: str
+    period_ns: int
     inside: int
     gates: Gates
+    at_ns: int
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """The day so far. `low` and `high` bound the people inside with 95 %; None before an accuracy check."""
+    """The day so far. `low` and `high` bound the people inside with 95 %; None before an accuracy check.
+
+    period: the passages since `period_ns`, when the number of people inside was last begun anew by schedule.
+    """
 
     day: str
     midnight_ns: int
@@ -80,6 +84,8 @@ class Tally:
     inside: int
     low: int | None = None
     high: int | None = None
+    period_ns: int = 0
+    period: Gates = field(default_factory=dict)
 
 
 @dataclass
@@ -88,33 +94,45 @@ class Tallier:
 
     zone: tzinfo
     names: tuple[str, ...]
-    _begun: int = -1
+    reset_at: str = "00:00"
+    """When people inside begin at zero, on the site's clock; a whole quarter of an hour."""
+
+    _begun: tuple[int, int] = (-1, -1)
     _until: Key = BEFORE_ALL
     _quarters: dict[int, Gates] = field(default_factory=dict)
 
-    def tally(self, ledger: Ledger, now_ns: int, mark: Mark | None) -> Tally:
-        """The day so far, open intervals included. Bins whose time is not known yet are taken for now."""
-        begun = midnight_ns(now_ns, self.zone)
-        self._add_up(ledger, begun)
+    def tally(self, ledger: Ledger, now_ns: int, mark: Mark | None, until_ns: int | None = None) -> Tally:
+        """The day so far, open intervals included. Bins whose time is not known yet are taken for now.
+
+        until_ns: leave out what began then or later; a whole quarter of an hour.
+        """
+        begun, period_ns = midnight_ns(now_ns, self.zone), reset_ns(now_ns, self.zone, self.reset_at)
+        first = min(begun, period_ns)
+        self._add_up(ledger, begun, first)
         quarters = dict(self._quarters)
         for start_ns, gates in ledger.opened():
             at = now_ns if start_ns is None else start_ns
-            if at >= begun:
+            if at >= first:
                 _add(quarters, begun, at, gates)
+        end = None if until_ns is None else (until_ns - begun) // QUARTER_NS
+        quarters = {i: g for i, g in quarters.items() if end is None or i < end}
         none: Gates = dict.fromkeys(self.names, (0, 0))
-        today = add_gates(none, sum_gates(quarters.values()))
-        name = day(now_ns, self.zone)
-        return Tally(name, begun, today, add_gates(none, ledger.total()), quarters, _inside(name, today, mark))
+        todays = {i: g for i, g in quarters.items() if i >= 0}
+        since = (period_ns - begun) // QUARTER_NS
+        period = add_gates(none, sum_gates([g for i, g in quarters.items() if i >= since]))
+        today = add_gates(none, sum_gates(todays.values()))
+        found = Tally(day(now_ns, self.zone), begun, today, add_gates(none, ledger.total()), todays, 0)
+        return replace(found, inside=_inside(period_ns, period, mark), period_ns=period_ns, period=period)
 
-    def _add_up(self, ledger: Ledger, begun: int) -> None:
+    def _add_up(self, ledger: Ledger, begun: int, first: int) -> None:
         newest = ledger.newest()
-        if (begun, newest) == (self._begun, self._until):
+        if ((begun, first), newest) == (self._begun, self._until):
             return
-        found = ledger.closed_since(begun, self._until) if begun == self._begun else None
+        found = ledger.closed_since(first, self._until) if (begun, first) == self._begun else None
         if found is None:
             self._quarters = {}
-            found = ledger.closed_since(begun) or []
-        self._begun, self._until = begun, newest
+            found = ledger.closed_since(first) or []
+        self._begun, self._until = (begun, first), newest
         for start_ns, gates in found:
             _add(self._quarters, begun, start_ns, gates)
 
@@ -124,10 +142,10 @@ def _add(quarters: dict[int, Gates], begun: int, at: int, gates: Gates) -> None:
     quarters[index] = add_gates(quarters.get(index, {}), gates)
 
 
-def _inside(name: str, today: Gates, mark: Mark | None) -> int:
-    if mark is None or mark.day != name:
-        return max(0, inside(today))
-    return max(0, mark.inside + inside(today) - inside(mark.gates))
+def _inside(period_ns: int, period: Gates, mark: Mark | None) -> int:
+    if mark is None or mark.period_ns != period_ns:
+        return max(0, inside(period))
+    return max(0, mark.inside + inside(period) - inside(mark.gates))
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,3 +39,13 @@ def midnight_ns(time_ns: int, zone: tzinfo) -> int:
     """Where the site's day began."""
     begun = local(time_ns, zone).replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
     return int(begun.timestamp()) * NS_PER_S
+
+
+def reset_ns(time_ns: int, zone: tzinfo, at: str) -> int:
+    """The last moment, up to this one, at which the site's clock showed `at`, such as "04:00"."""
+    hour, minute = (int(part) for part in at.split(":"))
+    now = local(time_ns, zone)
+    found = now.replace(hour=hour, minute=minute, second=0, microsecond=0, fold=0)
+    if found > now:
+        found = (found - timedelta(days=1)).replace(fold=0)
+    return int(found.timestamp()) * NS_PER_S

@@ -5,7 +5,6 @@ What cannot be read has no effect and no answer. A request that was retained, or
 refused: a broker or a recorder may hand it out again at any time.
 """
 
-import json
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -26,8 +25,9 @@ from nigiwai.link.messages import (
     Restart,
     SetOccupancy,
 )
+from nigiwai.link.occupancy import Occupancy
 from nigiwai.link.pacing import Budget
-from nigiwai.link.report import Mark, Tally
+from nigiwai.link.report import Tally
 from nigiwai.link.store.audit import Entry
 from nigiwai.link.store.rows import Record
 from nigiwai.link.topics import Topics
@@ -40,8 +40,6 @@ RATE = (20.0, 0.2)
 
 _LOG_S = 60.0
 """Between two lines about what was refused unread, in the log, or unheard, in the audit log: neither can be flooded."""
-
-_NOTE = "occupancy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +75,7 @@ class Commands:
         self.restart_asked = False
         self.event_over = False
         """Set when headquarters said that the event is over; whoever tells eye clears it."""
-        self.mark = _read_mark(ledger.read_note(_NOTE))
+        self.occupancy = Occupancy(ledger, tally)
 
     def take(self, topic: str, payload: bytes, now_s: float, utc_ns: int, *, retained: bool) -> Answer | None:
         """The answer to what came; None if it could not be read."""
@@ -88,7 +86,7 @@ class Commands:
             return None
         if not self._rate.take(1.0, now_s):
             return self._too_often(command, request, now_s, utc_ns)
-        answer = self._judge(command, request, retained=retained) or self._plan(command, request)
+        answer = self._judge(command, request, retained=retained) or self._plan(command, request, utc_ns)
         self._audit(command, request, answer, utc_ns)
         if answer.effect is not None and not answer.effect():
             return Answer(self._response(command, request, error="failed"))
@@ -122,30 +120,31 @@ class Commands:
         self.refused += 1
         return Answer(self._response(command, request, error=error))
 
-    def _plan(self, command: str, request: Request) -> Answer:
+    def _plan(self, command: str, request: Request, utc_ns: int) -> Answer:
         """The answer to a request that is granted. It takes effect after it was written to the audit log."""
         effect: Callable[[], bool] | None = None
         match request:
             case Resend():
                 return self._resend(request)
             case SetOccupancy():
-                effect = partial(self.set_inside, request.inside)
+                effect = partial(self.occupancy.set_inside, request.inside, utc_ns)
             case Event(action="start"):
-                effect = self._start_event
+                effect = partial(self._start_event, utc_ns)
             case Event(action="end"):
-                effect = self._end_event
+                effect = partial(self._end_event, utc_ns)
             case Identify():
                 effect = self._identify
             case Restart():
                 effect = self._restart
         return Answer(self._response(command, request), effect=effect)
 
-    def _start_event(self) -> bool:
+    def _start_event(self, utc_ns: int) -> bool:
         self._ledger.set_event("start")
-        return self.set_inside(0)
+        return self.occupancy.set_inside(0, utc_ns)
 
-    def _end_event(self) -> bool:
+    def _end_event(self, utc_ns: int) -> bool:
         self._ledger.set_event("end")
+        self.occupancy.close(utc_ns)
         self.event_over = True
         return True
 
@@ -162,13 +161,6 @@ class Commands:
         found = self._ledger.span(request.epoch, request.first, request.last)
         response = self._response("resend", request, sending=len(found), gone=asked - len(found))
         return Answer(response, records=found)
-
-    def set_inside(self, inside: int) -> bool:
-        """People inside are this many now; kept over a restart."""
-        tally = self._tally()
-        self._ledger.write_note(_NOTE, json.dumps({"day": tally.day, "inside": inside, "gates": tally.today}))
-        self.mark = Mark(tally.day, inside, tally.today)
-        return True
 
     def _response(self, command: str, request: Request, **fields: Any) -> Response:
         error = fields.get("error", "none")
@@ -198,10 +190,3 @@ def _read(command: str, payload: bytes) -> Request | None:
         return kind.model_validate_json(payload, strict=True)
     except (ValidationError, ValueError, RecursionError):
         return None
-
-
-def _read_mark(note: str | None) -> Mark | None:
-    if note is None:
-        return None
-    noted = json.loads(note)
-    return Mark(noted["day"], noted["inside"], {n: (e, o) for n, (e, o) in noted["gates"].items()})

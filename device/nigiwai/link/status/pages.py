@@ -12,6 +12,7 @@ _KINDS = {
     "staff_passages": "職員の通行 / Staff passages",
     "check": "精度確認 / Accuracy check",
     "notice_up": "掲示した日 / Notice put up on",
+    "closing": "締めの人数照合 / Closing balance",
 }
 _WORDS = {
     "crowding": "混雑 / crowding",
@@ -91,6 +92,9 @@ def _content(kind: str, body: dict[str, Any]) -> str:
             return _WORDS[body["action"]]
         case "staff_passages":
             return f"{body['gate']}: {_passed({'in': body['entered'], 'out': body['left']})}"
+        case "closing":
+            came = f"開始時 began {body['began']} + 入場 in {body['entered']} - 退場 out {body['left']}"
+            return f"{came} = 残り remaining {body['remaining']}"
         case "check":
             return f"{body['gate']}: {_WORDS[body['verdict']]} {body['error']['percent']:+.1f} %"
         case _:

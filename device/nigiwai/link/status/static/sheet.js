@@ -46,6 +46,7 @@ function content(kind, body, say) {
   if (kind === "event") return say(`event-${body.action}-print`);
   if (kind === "staff_passages") return `${body.gate}: ${say("entered")} ${body.entered} / ${say("left")} ${body.left}`;
   if (kind === "check") return `${body.gate}: ${say(`short-${body.verdict}`)} ${signed(body.error.percent)} %`;
+  if (kind === "closing") return say("closing", { began: number.format(body.began), in: number.format(body.entered), out: number.format(body.left), n: number.format(body.remaining) });
   return body.since ?? "";
 }
 
