@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Counts a recording with the very pipeline of eye, as fast as it goes."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -10,7 +10,7 @@ from nigiwai.clock import BootNs
 from nigiwai.errors import NigiwaiError
 from nigiwai.eye.assemble import open_detector, open_pipeline
 from nigiwai.eye.cameras.recording import Recording
-from nigiwai.eye.types import Direction, Frame
+from nigiwai.eye.types import Direction, Frame, Track
 from nigiwai.lab.matching import Event
 from nigiwai.settings import Settings
 
@@ -69,14 +69,20 @@ def count(
     settings: Settings,
     counted: Counted,
     on_event: Callable[[Event], None],
+    on_look: Callable[[int, Sequence[Track], tuple[int, int]], None] = lambda _frame, _tracks, _size: None,
 ) -> Iterator[float]:
     """Counts frame by frame into `counted`, yielding the seconds of the recording that have been watched.
+
+    on_look: takes the number, from 0, of each frame that the detector saw, the people followed then, and its size.
 
     Raises NigiwaiError; `counted` then holds everything up to there.
     """
     pipeline = open_pipeline(settings, open_detector(settings))
     while (frame := recording.read(_PATIENCE_S)) is not None:
+        before = pipeline.inferred
         crossings = pipeline.update(frame)
+        if pipeline.inferred > before:
+            on_look(counted.frames, pipeline.tracks, (frame.width, frame.height))
         counted.frames += 1
         counted.seconds = recording.seconds(frame.at)
         for crossing in crossings:
