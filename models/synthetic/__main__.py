@@ -6,7 +6,7 @@ from pathlib import Path
 
 from models.synthetic.bodies import SETS, load_bodies
 from models.synthetic.render import Renderer
-from models.synthetic.scene import DECOYS, EVERYDAY, STEEP
+from models.synthetic.scene import AGES, DECOYS, EVERYDAY, STEEP
 from models.synthetic.shards import write_shard
 
 # First scene seed of each set; a shard takes up to 1000 seeds, so the sets never meet.
@@ -36,7 +36,7 @@ def shards(args: argparse.Namespace) -> None:
             SCENE_SEEDS[args.set] + number * 1000,
             args.frames,
             (args.width, args.height),
-            STEEP if args.steep else DECOYS if args.decoys else EVERYDAY,
+            STEEP if args.steep else DECOYS if args.decoys else AGES if args.ages else EVERYDAY,
         )
         print(f"{path}: {args.frames} frames, {rate:.2f} a second", flush=True)
 
@@ -52,8 +52,11 @@ def footage(args: argparse.Namespace) -> None:
     """Write one recording with truth."""
     from models.synthetic.footage import make_footage
 
-    name = f"{args.view}-{args.rate:g}-{args.seed}"
-    make_footage(name, load_bodies(args.set), args.out, args.seed, args.view, args.rate, args.seconds)
+    name = f"{args.view}-{args.rate:g}-{args.seed}".replace(".", "_")  # what follows a dot would be taken for a suffix
+    bodies, kind = load_bodies(args.set), args.view
+    make_footage(
+        name, bodies, args.out, args.seed, kind, args.rate, args.seconds, args.fps, oldest_child=args.oldest_child
+    )
 
 
 def parser() -> argparse.ArgumentParser:
@@ -76,6 +79,7 @@ def parser() -> argparse.ArgumentParser:
     kinds.add_argument(
         "--decoys", action="store_true", help="scenes full of prams, cases, stands, coats, posters and mannequins"
     )
+    kinds.add_argument("--ages", action="store_true", help="children of every age as frequent as others, no steep camera")
     one.add_argument("--width", type=int, default=416)
     one.add_argument("--height", type=int, default=256)
     one.add_argument("--out", type=Path, default=Path("runs/synthetic"))
@@ -89,6 +93,8 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--view", choices=("oblique", "steep"), default="oblique")
     one.add_argument("--rate", type=float, default=0.4, help="people per metre of door and second, up to 1.8")
     one.add_argument("--seconds", type=float, default=60.0)
+    one.add_argument("--fps", type=int, default=15)
+    one.add_argument("--oldest-child", type=int, default=11, help="in families; 12-year-olds come with 12 only")
     one.add_argument("--seed", type=int, default=1)
     one.add_argument("--out", type=Path, default=Path("runs/synthetic"))
     one.set_defaults(run=footage)

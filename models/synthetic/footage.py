@@ -112,7 +112,13 @@ def find_room(
 
 
 def plan_flow(
-    bodies: list[Body], place: Place, rate: float, seconds: float, share_in: float, rng: np.random.Generator
+    bodies: list[Body],
+    place: Place,
+    rate: float,
+    seconds: float,
+    share_in: float,
+    rng: np.random.Generator,
+    oldest_child: int = 11,
 ) -> list[Cast]:
     """A cast whose flow comes close to `rate` people per metre and second.
 
@@ -126,7 +132,7 @@ def plan_flow(
     lead = FAR_OUT_M / 1.2
     clock, number, group = -lead, 1, 1
     while clock < seconds:
-        kind, chosen = draw_group(bodies, rng)
+        kind, chosen = draw_group(bodies, rng, oldest_child)
         members = [make_actor(number + k, body, group, rng) for k, body in enumerate(chosen[:4])]
         if kind == "family":
             join_hands(members, [(0.52 * k, 0.0) for k in range(len(members))], rng)
@@ -154,6 +160,7 @@ def make_footage(
     size: tuple[int, int] = (640, 360),
     share_in: float = 0.6,
     draw: bool = True,
+    oldest_child: int = 11,
 ) -> Film:
     """Plan a recording and write it; without `draw` nothing is written and only the plan comes back."""
     rng = np.random.default_rng([2028, seed])
@@ -162,7 +169,8 @@ def make_footage(
     kind = str(rng.choice(["hall", "lobby", "arcade", "gym"]))
     place = build_place(kind, camera, bodies, rng, door_half=half, crowded=0.4)
     place.blocked = [b for b in place.blocked if abs(b[0]) > half]
-    film = Film(name, camera, place, plan_flow(bodies, place, rate, seconds, share_in, rng), fps, seconds, seed)
+    cast = plan_flow(bodies, place, rate, seconds, share_in, rng, oldest_child)
+    film = Film(name, camera, place, cast, fps, seconds, seed)
     if draw:
         write_film(film, folder, mot=True)
     return film

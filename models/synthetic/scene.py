@@ -14,6 +14,7 @@ from models.synthetic.rooms import KIND_SHARES, KINDS, Place, build_place
 
 Rng = np.random.Generator
 STEEP_SHARE = 0.28
+LEAST_STEEP_DEG = 58.0
 FAR_M = 13.0
 
 
@@ -27,11 +28,13 @@ class Mix:
     suitcase: float = 0.0  # adults who pull a trolley case instead of what they carry
     steep: float = STEEP_SHARE  # scenes seen from steeply above or straight down
     decoys: bool = False  # parked prams and cases, sign stands, coat stands, posters and mannequins all about
+    even_ages: bool = False  # half of the people children of 1 to 12, each year as frequent; and no steep camera
 
 
 EVERYDAY = Mix()
 DECOYS = Mix(empty=0.25, pram_family=0.75, pram_other=0.4, suitcase=0.35, decoys=True)
 STEEP = Mix(steep=0.85)
+AGES = Mix(empty=0.0, pram_family=0.0, pram_other=0.0, even_ages=True)
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,13 @@ def draw_camera(rng: Rng, width: int, height: int, steep_share: float = STEEP_SH
     )
 
 
+def draw_oblique_camera(rng: Rng, width: int, height: int) -> Camera:
+    """A camera as `draw_camera` draws it, that looks down by less than LEAST_STEEP_DEG."""
+    while (camera := draw_camera(rng, width, height)).tilt_deg >= LEAST_STEEP_DEG:
+        pass
+    return camera
+
+
 def group_offsets(size: int, rng: Rng) -> list[tuple[float, float]]:
     """Places (aside, behind) in metres of a group's members around its middle."""
     if size == 1:
@@ -98,11 +108,22 @@ def group_offsets(size: int, rng: Rng) -> list[tuple[float, float]]:
     return row
 
 
-def draw_group(bodies: list[Body], rng: Rng) -> tuple[str, list[Body]]:
+def draw_even_group(bodies: list[Body], rng: Rng) -> tuple[str, list[Body]]:
+    """One to three people: as many children as others, each year of age up to 12 and from 13 to 80 as frequent."""
+    chosen: list[Body] = []
+    for _ in range(int(rng.integers(1, 4))):
+        age = int(rng.integers(1, 13) if rng.random() < 0.5 else rng.integers(13, 81))
+        near = min(abs(b.human.age - age) for b in bodies)
+        alike = [b for b in bodies if abs(b.human.age - age) == near and b not in chosen]
+        chosen += [alike[int(rng.integers(len(alike)))]] if alike else []
+    return "even", chosen
+
+
+def draw_group(bodies: list[Body], rng: Rng, oldest_child: int = 11) -> tuple[str, list[Body]]:
     """A kind of company and its bodies: single, pair, family or friends."""
     adults = [b for b in bodies if 20 <= b.human.age <= 50]
     grown = [b for b in bodies if b.human.age >= 13]
-    children = [b for b in bodies if b.human.age <= 11]
+    children = [b for b in bodies if b.human.age <= oldest_child]
 
     def some(pool: list[Body], count: int) -> list[Body]:
         rows = rng.choice(len(pool), size=min(count, len(pool)), replace=False)
@@ -178,7 +199,7 @@ def add_group(
     scene: Scene, bodies: list[Body], taken: list[tuple[float, float]], number: int, rng: Rng, mix: Mix = EVERYDAY
 ) -> bool:
     """Place one company; False when there was no room for it."""
-    kind, chosen = draw_group(bodies, rng)
+    kind, chosen = draw_even_group(bodies, rng) if mix.even_ages else draw_group(bodies, rng)
     for _ in range(40):
         at = spot(scene.camera, scene.place, rng, not taken)
         if at is None:
@@ -222,7 +243,7 @@ def add_group(
 def draw_scene(seed: int, bodies: list[Body], width: int = 416, height: int = 256, mix: Mix = EVERYDAY) -> Scene:
     """The scene of this seed. The same seed, bodies and mix give the same scene."""
     rng = np.random.default_rng([2026, seed])
-    camera = draw_camera(rng, width, height, mix.steep)
+    camera = draw_oblique_camera(rng, width, height) if mix.even_ages else draw_camera(rng, width, height, mix.steep)
     kind = str(rng.choice(KINDS, p=KIND_SHARES))
     place = build_place(kind, camera, bodies, rng, crowded=float(rng.random()), decoys=mix.decoys)
     scene = Scene(camera, place, [], {})

@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import random
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,8 +89,9 @@ def quantised(net: Net, data: ImageSet, scheme: Scheme) -> onnx.ModelProto:
         return bytes_in(onnx.load(str(target)))
 
 
-def bytes_in(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The model with `image` (uint8) straight into DequantizeLinear, in place of `pixels` and its QuantizeLinear.
+def bytes_in(model: onnx.ModelProto, shape: Sequence[int | str] = (1, 3, "height", "width")) -> onnx.ModelProto:
+    """The model with `image` (uint8, of this shape) straight into DequantizeLinear, in place of `pixels` and its
+    QuantizeLinear.
 
     Raises ModelFileError where the input's scale is not 1/255 or its zero point not 0.
     """
@@ -107,7 +108,7 @@ def bytes_in(model: onnx.ModelProto) -> onnx.ModelProto:
             if name == entry.output[0]:
                 node.input[k] = "image"
     graph.node.remove(entry)
-    graph.input[0].CopyFrom(helper.make_tensor_value_info("image", TensorProto.UINT8, [1, 3, "height", "width"]))
+    graph.input[0].CopyFrom(helper.make_tensor_value_info("image", TensorProto.UINT8, shape))
     del graph.value_info[:]
     onnx.checker.check_model(model, full_check=True)
     return model
