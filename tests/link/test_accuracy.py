@@ -69,7 +69,6 @@ def test_a_tap_taken_back_or_sent_twice_counts_once() -> None:
     check.take_back(2)
     found = check.result(BootNs(10 * S))
     assert found.entered == Matched(taps=1, counted=0, matched=0)
-    assert found.children == 0, "fewer than ten children are not told"
 
 
 def test_the_intervals_are_the_published_ones() -> None:

@@ -107,6 +107,26 @@ def test_the_interval_covers_the_truth_on_a_thousand_simulated_days() -> None:
     assert np.median(off) <= 0.03
 
 
+def test_an_audit_that_may_only_be_told_in_tens_still_covers_the_truth() -> None:
+    """Of 120 children and 200 others it is told how many whole tens were said to be children (eye/audit.py)."""
+    covered, widths = [], []
+    for seed in range(1_000):
+        rng = np.random.default_rng(seed)
+        rates = []
+        for people, chance in ((120, HIT), (200, FALSE)):
+            low = rng.binomial(people, chance) // 10 * 10
+            high = min(people, low + 9)
+            rates.append(Rate((low + high) / 2 / people, people, rounded=(high - low) / 2 / people))
+        truth = rng.random(1_000) < 0.3
+        said = int((rng.random(1_000) < np.where(truth, HIT, FALSE)).sum())
+        found = corrected(said, 1_000, Confusion(*rates))
+        assert found is not None
+        covered.append(found.low <= truth.mean() <= found.high)
+        widths.append(found.high - found.low)
+    assert 0.93 <= np.mean(covered) <= 0.995
+    assert np.mean(widths) < 0.15
+
+
 def test_without_correction_the_same_days_are_covered_far_less() -> None:
     """The interval around the raw share, as one would draw it without a thought for the classifier's errors."""
     covered = []

@@ -11,7 +11,7 @@ would join one to the next; eye sends it for ten minutes after AimOn and thirty 
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from nigiwai.door.records import MAX_GATES, BootMs, Count, Name, Record
 
@@ -60,10 +60,11 @@ class Untap(Record):
 
 
 class CheckOff(Record):
-    """Staff are done."""
+    """Staff are done; `discard`: their taps are to be forgotten."""
 
     kind: Literal["check_off"] = "check_off"
     check: CheckNumber
+    discard: bool = False
 
 
 class Matched(Record):
@@ -74,8 +75,30 @@ class Matched(Record):
     matched: Count
 
 
+class Audited(Record):
+    """How often eye said child of those whom staff tapped as children, and of the others: one batch (eye/audit.py).
+
+    children, others: passages, `k` or more each. children_said, others_said: how many whole `k` of them were said to be
+    children, rounded down.
+    """
+
+    kind: Literal["audited"] = "audited"
+    k: Annotated[int, Field(ge=5, le=1_000)]
+    children: Count
+    children_said: Count
+    others: Count
+    others_said: Count
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Audited":
+        for people, said in ((self.children, self.children_said), (self.others, self.others_said)):
+            if people < self.k or said * self.k > people:
+                raise ValueError("fewer people than k, or more said than there are")
+        return self
+
+
 class CheckResult(Record):
-    """How a check stands; `final` once, at its end. `children`: those tapped as such, 0 where they are fewer than k."""
+    """How a check stands; `final` once, at its end, with what may be told of children then."""
 
     kind: Literal["check_result"] = "check_result"
     check: CheckNumber
@@ -84,7 +107,7 @@ class CheckResult(Record):
     length_s: Annotated[int, Field(ge=0, le=1_000)]
     entered: Matched
     left: Matched
-    children: Count
+    audited: Audited | None = None
 
 
 class AimOn(Record):

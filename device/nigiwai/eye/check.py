@@ -24,10 +24,11 @@ LATE_NS = 4_000_000_000
 DECIDED_NS = 3_000_000_000
 """A gate decides after real distance, so crossings are complete only a while after the last moment."""
 
+SETTLED_NS = 8_000_000_000
+"""Where ages are estimated: they are said six seconds after a passage (passers.py)."""
+
 LEAD_NS = 500_000_000
 MOST_CROSSINGS = 4_000
-LEAST_CHILDREN = 10
-"""k: fewer children than this are not told (architecture: no trait cell about fewer than ten)."""
 
 
 @dataclass
@@ -38,6 +39,7 @@ class Check:
     at: BootNs
     _taps: dict[int, Tap] = field(default_factory=dict)
     _crossings: list[tuple[BootNs, Direction]] = field(default_factory=list)
+    _said: dict[tuple[BootNs, Direction], bool] = field(default_factory=dict)
     _end: BootNs | None = None
 
     @property
@@ -48,7 +50,7 @@ class Check:
 
     def is_final(self, now: BootNs) -> bool:
         """Whether everything has been decided that it is about."""
-        return now >= self.end + DECIDED_NS
+        return now >= self.end + (SETTLED_NS if self._said else DECIDED_NS)
 
     def stop(self, now: BootNs) -> None:
         """Staff are done."""
@@ -68,9 +70,24 @@ class Check:
             if crossing.gate == self.order.gate and len(self._crossings) < MOST_CROSSINGS:
                 self._crossings.append((crossing.at, crossing.direction))
 
+    def settled(self, crossing: Crossing, *, child: bool) -> None:
+        """Takes what was said of the person of a crossing: a child, or not (also where nothing is known)."""
+        if crossing.gate == self.order.gate and len(self._said) < MOST_CROSSINGS:
+            self._said[crossing.at, crossing.direction] = child
+
+    def answers(self, now: BootNs) -> list[tuple[bool, bool]]:
+        """Of every passage that both saw: whether staff tapped a child, and whether that was said."""
+        found = []
+        for direction in Direction:
+            there, taps = self._both(direction)
+            for i, j in _pairs(there, [at for at, _ in taps]).items():
+                said = self._said.get((BootNs(there[i]), direction))
+                if said is not None and there[i] <= now:
+                    found.append((taps[j][1], said))
+        return found
+
     def result(self, now: BootNs) -> CheckResult:
         """How it stands."""
-        children = sum(t.child for t in self._taps.values())
         return CheckResult(
             check=self.order.check,
             gate=self.order.gate,
@@ -78,26 +95,30 @@ class Check:
             length_s=max(0, min(now, self.end) - self.at) // 1_000_000_000,
             entered=self._matched(Direction.IN, now),
             left=self._matched(Direction.OUT, now),
-            children=children if children >= LEAST_CHILDREN else 0,
         )
+
+    def _both(self, direction: Direction) -> tuple[list[int], list[tuple[int, bool]]]:
+        """The crossings in order, and the taps with what was tapped."""
+        taps = [(t.at_ms * 1_000_000, t.child) for t in self._taps.values() if t.direction == direction.value]
+        there = [at for at, way in self._crossings if way is direction and at >= self.at - LEAD_NS]
+        return sorted(there), sorted(taps)
 
     def _matched(self, direction: Direction, now: BootNs) -> Matched:
         until = min(now, self.end)
-        taps = sorted(t.at_ms * 1_000_000 for t in self._taps.values() if t.direction == direction.value)
-        there = sorted(at for at, way in self._crossings if way is direction and at >= self.at - LEAD_NS)
-        paired = _pairs(there, taps)
+        there, taps = self._both(direction)
+        paired = _pairs(there, [at for at, _ in taps])
         matched = len(paired)
         counted = matched + sum(self.at <= at <= until for i, at in enumerate(there) if i not in paired)
         return Matched(taps=len(taps), counted=counted, matched=matched)
 
 
-def _pairs(crossings: Sequence[int], taps: Sequence[int]) -> set[int]:
-    """The crossings that have a tap of their own."""
-    paired, next_tap = set(), 0
+def _pairs(crossings: Sequence[int], taps: Sequence[int]) -> dict[int, int]:
+    """The crossings that have a tap of their own, and which."""
+    paired, next_tap = dict[int, int](), 0
     for i, at in enumerate(crossings):
         while next_tap < len(taps) and taps[next_tap] < at - EARLY_NS:
             next_tap += 1
         if next_tap < len(taps) and taps[next_tap] <= at + LATE_NS:
-            paired.add(i)
+            paired[i] = next_tap
             next_tap += 1
     return paired

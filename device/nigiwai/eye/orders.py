@@ -27,6 +27,7 @@ from nigiwai.door.field import (
     ZoneShape,
 )
 from nigiwai.eye.aim import Aim
+from nigiwai.eye.audit import Audit
 from nigiwai.eye.check import Check
 from nigiwai.eye.trial import Trial
 from nigiwai.eye.types import Crossing, Track
@@ -35,6 +36,9 @@ from nigiwai.settings import Gate, Zone
 CHANGES_AN_HOUR = 20
 HOUR_NS = 3_600_000_000_000
 RESULT_NS = 2_500_000_000
+LEAST_AUDITED = 10
+"""Fewer people are never told, whatever the settings say: taps and tables may be of the same passages."""
+
 _START = BootNs(0)
 
 
@@ -49,19 +53,25 @@ class Orders:
     zones: tuple[Zone, ...] = ()
     changed: bool = False
     notice_hung: bool = False
+    k: int = LEAST_AUDITED
     _aim: Aim = field(default_factory=Aim)
     _trial: Trial | None = None
     _check: Check | None = None
+    _discard: bool = False
+    _audit: Audit = field(init=False)
     _result_at: BootNs = _START
     _changes: list[BootNs] = field(default_factory=list)
     _answers: list[Reported] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._audit = Audit(max(self.k, LEAST_AUDITED))
 
     def take(self, order: Order, now: BootNs) -> None:
         """Carries out what was asked."""
         match order:
             case CheckOn():
                 if any(g.name == order.gate for g in self.gates):
-                    self._check, self._result_at = Check(order, now), now
+                    self._check, self._result_at, self._discard = Check(order, now), now, False
             case Tap() | Untap() | CheckOff():
                 self._go_on_checking(order, now)
             case AimOn():
@@ -94,6 +104,7 @@ class Orders:
                 check.take_back(order.tap)
             case CheckOff():
                 check.stop(now)
+                self._discard = order.discard
 
     def _set_gates(self, order: SetGates, now: BootNs) -> None:
         self._changes = [t for t in self._changes if now - t < HOUR_NS]
@@ -126,6 +137,11 @@ class Orders:
         if self._trial is not None and looked:
             self._trial.see(tracks, size, at)
 
+    def settled(self, crossing: Crossing, *, child: bool) -> None:
+        """Takes what was said of the person of a crossing."""
+        if self._check is not None:
+            self._check.settled(crossing, child=child)
+
     def due(self, now: BootNs) -> list[Reported]:
         """What is to be told to link now."""
         due, self._answers = self._answers, []
@@ -137,6 +153,8 @@ class Orders:
         check = self._check
         if check is not None and (now >= self._result_at or check.is_final(now)):
             result = check.result(now)
+            if result.final and not self._discard:
+                result = result.model_copy(update={"audited": self._audit.add(check.answers(now))})
             due.append(result)
             self._result_at = BootNs(now + RESULT_NS)
             if result.final:

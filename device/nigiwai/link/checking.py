@@ -8,6 +8,7 @@ from typing import Any
 
 from nigiwai.door.field import MOST_TAPS, CheckOff, CheckOn, CheckResult, Matched, Order, Reported, Tap, Untap
 from nigiwai.link.accuracy import Estimate, Seen, Watched, error_of, inside_bounds, judge, needed, shrinking
+from nigiwai.link.auditing import AUDIT, added
 from nigiwai.link.ledger import Ledger
 from nigiwai.link.occupancy import since_mark
 from nigiwai.link.report import Mark, Tally
@@ -65,7 +66,7 @@ class Checking:
                 if self._running.ended_ms is None:
                     self._running.ended_ms = boot_ms
                 self._running.discard = deed.discard
-                self._tell(CheckOff(check=self._running.number))
+                self._tell(CheckOff(check=self._running.number, discard=deed.discard))
             case ReadCheck():
                 pass
             case _:
@@ -106,6 +107,9 @@ class Checking:
             if not running.discard:
                 self._last = Noted(now_ns, KIND, self._judged(told))
                 self._ledger.write_hand(self._last)
+                if told.audited is not None:
+                    sums = added(self._ledger.latest_hand(AUDIT), told.audited)
+                    self._ledger.write_hand(Noted(now_ns, AUDIT, sums))
 
     def eye_came(self) -> None:
         """A new eye has no taps: a check that was going on is lost, and said to be."""
@@ -124,7 +128,7 @@ class Checking:
             "entered": _told(entered),
             "left": _told(left),
             "both": _told(both),
-            "children": result.children,
+            "children": result.audited.children if result.audited else 0,
             "limit": self._settings.page.check_limit_percent,
             "verdict": judge(error, both.taps, limit).value,
             "error": _percent(error),

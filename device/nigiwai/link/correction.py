@@ -18,7 +18,7 @@ larger population. Only released numbers enter, so nothing is told that was not 
 """
 
 from dataclasses import dataclass
-from math import sqrt
+from math import exp, sqrt
 
 NORMAL_95 = 1.959964
 LEAST_CONTRAST = 0.2
@@ -32,6 +32,8 @@ class Rate:
     share: float
     people: int
     together: float = 1.0
+    rounded: float = 0.0
+    """Half of the range that the share was rounded to, where no more may be told."""
 
     @property
     def spread(self) -> float:
@@ -39,6 +41,11 @@ class Rate:
         # A share of 0 or 1 measured on m people is not certain: one more of each is assumed (Agresti and Coull 1998).
         sure = (self.share * self.people + 1) / (self.people + 2)
         return self.together * sure * (1 - sure)
+
+    @property
+    def doubt(self) -> float:
+        """The variance of the measured share itself: chance in those measured, and an even spread over the rounding."""
+        return self.spread / self.people + self.rounded**2 / 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +65,16 @@ class Share:
     high: float
 
 
-def corrected(said: int, people: int, confusion: Confusion) -> Share | None:
+def noise_variance(epsilon: float) -> float:
+    """The variance of the noise on one block's number (eye/noise.py): two-sided geometric, of scale 2 / epsilon."""
+    a = exp(-epsilon / 2)
+    return 2 * a / (1 - a) ** 2
+
+
+def corrected(said: int, people: int, confusion: Confusion, noise: float = 0.0) -> Share | None:
     """The share of `people` of whom it is true, where it was said of `said`; None where that cannot be told.
+
+    noise: the variance of `said` for noise that was added on purpose.
 
     Raises ValueError unless 0 <= said <= people.
     """
@@ -72,6 +87,6 @@ def corrected(said: int, people: int, confusion: Confusion) -> Share | None:
     middle = (said / people - false.share) / contrast
     p = min(1.0, max(0.0, middle))
     here = (p * hit.spread + (1 - p) * false.spread) / people
-    there = p * p * hit.spread / hit.people + (1 - p) ** 2 * false.spread / false.people
-    reach = NORMAL_95 * sqrt(here + there) / contrast
+    there = p * p * hit.doubt + (1 - p) ** 2 * false.doubt
+    reach = NORMAL_95 * sqrt(here + there + noise / people**2) / contrast
     return Share(*(min(1.0, max(0.0, x)) for x in (middle - reach, middle, middle + reach)))
