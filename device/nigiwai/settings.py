@@ -139,18 +139,29 @@ class Traits(Section):
 
     enabled: bool = Field(True, description="Estimate it at all; without [view] nothing is estimated.")
     k: Annotated[int, Field(ge=5, le=1_000)] = Field(10, description="No cell about fewer people is ever told.")
+    model: Annotated[str, Field(pattern=r"^([a-z0-9][a-z0-9_-]{0,31})?$")] = Field(
+        "nigiwai-traits",
+        description="The model that looks at people, beside their height; empty: ages are told from heights alone.",
+    )
     experimental: Annotated[tuple[Literal["sex", "teen", "senior"], ...], Field(max_length=3)] = Field(
-        (), description="Reserved for a trait model, of which none is shipped; must be empty."
+        (),
+        description="What the model may tell besides child and adult. Experimental: nothing shows yet that it is right"
+        " about real people.",
     )
 
-    @field_validator("experimental")
-    @classmethod
-    def _no_trait_model(cls, asked: tuple[str, ...]) -> tuple[str, ...]:
-        if asked:
+    epsilon: Annotated[float, Field(ge=0.05, le=10.0)] | None = Field(
+        None,
+        description="Noise on the numbers of a table (differential privacy) with this epsilon, the smaller the more;"
+        " needs the extra `noise`. Without it numbers are as they are.",
+    )
+
+    @model_validator(mode="after")
+    def _experiments_need_the_model(self) -> "Traits":
+        if self.experimental and not self.model:
             raise ValueError(
-                f"{', '.join(asked)} cannot be estimated: it takes a trait model, and none is shipped; leave it empty"
+                f"experimental = {list(self.experimental)}: cannot be told from heights; set model, or leave it empty"
             )
-        return asked
+        return self
 
 
 class Door(Section):

@@ -10,7 +10,8 @@ from nigiwai.clock import BootNs
 from nigiwai.door.traits import Band, Company
 from nigiwai.eye.companions import KEEP_NS, STEP_NS, Ways, chance, features, grouped
 from nigiwai.eye.ground import given
-from nigiwai.eye.passers import SETTLE_S, Passers, Settled, band_of, company_of
+from nigiwai.eye.likeness import Fusion, band_of, likeness
+from nigiwai.eye.passers import SETTLE_S, Passers, Settled, company_of
 from nigiwai.eye.stature import Stature
 from nigiwai.eye.types import Crossing, Direction, Track
 from nigiwai.eye.view import View
@@ -125,10 +126,10 @@ def test_the_kind_of_a_group(children: list[float], kind: Company) -> None:
 
 
 def test_bands_need_certainty() -> None:
-    assert band_of(None) is Band.UNKNOWN
-    assert band_of(Stature(1.53, 0.05)) is Band.UNKNOWN
-    assert band_of(Stature(1.20, 0.05)) is Band.CHILD
-    assert band_of(Stature(1.75, 0.05)) is Band.ADULT
+    assert band_of(likeness(None, None, Fusion())) is Band.UNKNOWN
+    assert band_of(likeness(Stature(1.53, 0.05), None, Fusion())) is Band.UNKNOWN
+    assert band_of(likeness(Stature(1.20, 0.05), None, Fusion())) is Band.CHILD
+    assert band_of(likeness(Stature(1.75, 0.05), None, Fusion())) is Band.ADULT
 
 
 def test_one_doubtful_pair_does_not_join_two_families() -> None:

@@ -113,6 +113,20 @@ def test_wobble_is_smoothed() -> None:
     assert feet.std() < 0.03 * 120
 
 
+def test_the_last_detection_is_told_as_it_came() -> None:
+    rng = np.random.default_rng(5)
+    boxes = [body(60 + 12 * i, 300 + float(rng.normal(0, 4))) for i in range(12)]
+    shown = follow(Tracker(), [detections(b) for b in boxes])
+    for tracks, box in list(zip(shown, boxes, strict=True))[4:]:
+        assert tracks[0].detected == pytest.approx(box, abs=1e-3)
+    short = (boxes[-1][0], boxes[-1][1], boxes[-1][2], boxes[-1][3] - 40)
+    tracker = Tracker()
+    cut = follow(tracker, [detections(b) for b in (*boxes, short)])[-1][0]
+    assert cut.seen
+    assert cut.detected is not None
+    assert np.isnan(cut.detected).all()
+
+
 def test_who_is_cut_by_the_pictures_edge_has_feet_beyond_it() -> None:
     """Somebody walks out at the bottom: the box ends at the edge, the feet go on."""
     frames = []

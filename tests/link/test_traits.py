@@ -9,11 +9,14 @@ import jsonschema
 import pytest
 
 from nigiwai.door.codec import decode_from_eye, encode
+from nigiwai.door.field import Audited
 from nigiwai.door.tables import TraitTable
 from nigiwai.door.traits import ALL_COMPANIES, FAMILY, Band, Company, Sex, mask_of
 from nigiwai.errors import DoorError
 from nigiwai.link import schema
+from nigiwai.link.auditing import added
 from nigiwai.link.messages import Traits
+from nigiwai.link.store.hand import Noted
 from nigiwai.link.store.traits import StoredTable
 from nigiwai.link.traits import message_of
 from nigiwai.settings import parse
@@ -56,6 +59,57 @@ def test_a_table_is_told_in_words_with_corrected_shares() -> None:
         assert 0 <= estimate.low < estimate.share < estimate.high <= 1
         assert estimate.basis == "simulation"
     jsonschema.Draft202012Validator(schema.schema_of(Traits)).validate(json.loads(told.to_json()))
+
+
+AUDITED = {"children": 120, "children_low": 100, "children_high": 109, "others": 200, "others_low": 0, "others_high": 9}
+
+
+def test_a_sites_own_audit_replaces_the_simulation_for_children_only() -> None:
+    told = message_of(STORED, SETTINGS, Noted(0, "audit", AUDITED))
+    assert told.children is not None
+    assert told.families is not None
+    assert (told.children.basis, told.families.basis) == ("audit", "simulation")
+    # hit 104.5 / 120, false 4.5 / 200: (50 / 200 - 0.0225) / (0.8708 - 0.0225)
+    assert told.children.share == pytest.approx(0.2682, abs=1e-4)
+    assert told.children.low < 0.2682 < told.children.high
+    jsonschema.Draft202012Validator(schema.schema_of(Traits)).validate(json.loads(told.to_json()))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"children": 49, "children_low": 40, "children_high": 49},  # too few children
+        {"others": 49},
+        {"others_low": 150, "others_high": 159},  # says child of nearly everybody
+    ],
+)
+def test_an_audit_of_too_few_or_that_tells_nothing_changes_nothing(change: dict[str, int]) -> None:
+    told = message_of(STORED, SETTINGS, Noted(0, "audit", AUDITED | change))
+    assert told == message_of(STORED, SETTINGS)
+
+
+def test_batches_of_an_audit_are_added_up() -> None:
+    one = Audited(k=10, children=31, children_said=2, others=64, others_said=0)
+    first = added(None, one)
+    assert first == {
+        "children": 31, "children_low": 20, "children_high": 29, "others": 64, "others_low": 0, "others_high": 9
+    }  # fmt: skip
+    twice = added(Noted(1, "audit", first), Audited(k=10, children=12, children_said=1, others=10, others_said=0))
+    assert (twice["children"], twice["children_low"], twice["children_high"]) == (43, 30, 41)
+    assert (twice["others"], twice["others_low"], twice["others_high"]) == (74, 0, 18)
+
+
+@pytest.mark.parametrize("change", [{"children": 9}, {"others": 3}, {"children_said": 4}, {"k": 4}])
+def test_a_batch_about_fewer_than_k_is_refused_at_the_door(change: dict[str, int]) -> None:
+    fields = {"k": 10, "children": 31, "children_said": 2, "others": 64, "others_said": 0}
+    with pytest.raises(ValueError):  # noqa: PT011 - pydantic's
+        Audited.model_validate(fields | change)
+
+
+def test_what_is_experimental_says_so() -> None:
+    settings = parse({"device": {"site": "ward", "name": "gate-1"}, "traits": {"experimental": ["sex", "teen"]}})
+    assert message_of(STORED, settings).experimental == ("sex", "teen")
+    assert message_of(STORED, SETTINGS).experimental == ()
 
 
 def test_blocks_that_do_not_tell_children_apart_give_no_share_of_children() -> None:

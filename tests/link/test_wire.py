@@ -262,7 +262,8 @@ WORDS = frozenset(
     flags clock late replaces broker storage power cause fps latency_median_ms latency_p95_ms frames_dropped
     eye_memory_mib link_memory_mib disk_free_mib temperature_c throttled undervoltage queue last_record uptime_s
     refused_records refused_requests losses bins merged expired salvaged subject light check table direction people
-    withheld blocks company sex band children families said share basis main-entrance""".split()  # noqa: SIM905 # one a line would hide the list
+    withheld blocks company sex band children families said share basis experimental epsilon
+    main-entrance""".split()  # noqa: SIM905 # one a line would hide the list
 )
 
 

@@ -14,8 +14,9 @@ from pydantic import Field, model_validator
 from nigiwai.door.records import BootMs, Hex32, Record
 from nigiwai.door.traits import ALL_BANDS, ALL_COMPANIES, ALL_SEXES
 
-MOST_BLOCKS = 24
-"""Everything told apart makes 21: child, adult and unknown, each in seven kinds of company."""
+MOST_BLOCKS = 105
+"""Everything told apart, the experimental traits too: five bands of three sexes in seven kinds of company. Without
+those it is 21. So many blocks of four numbers, none above 9,999, just fit in a packet."""
 
 MOST_PEOPLE = 1_000_000
 """In one table; many times what passes a door in a day."""
@@ -46,6 +47,8 @@ class TraitTable(Record):
     k: Annotated[int, Field(ge=5, le=1_000)]
     people: People
     blocks: Annotated[tuple[Block, ...], Field(max_length=MOST_BLOCKS)]
+    epsilon: Annotated[float, Field(ge=0.05, le=10.0)] | None = None
+    """With how much noise on the blocks' numbers (eye/noise.py); None without."""
 
     @model_validator(mode="after")
     def _adds_up(self) -> "TraitTable":

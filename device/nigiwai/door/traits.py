@@ -46,6 +46,9 @@ class Band(StrEnum):
     UNKNOWN = "unknown"
 
 
+FROM_YEAR = {Band.CHILD: 0, Band.TEEN: 13, Band.ADULT: 20, Band.SENIOR: 65}
+"""From which year of age on somebody belongs to a band, until the next one begins."""
+
 FAMILY = frozenset({Company.FAMILY_1, Company.FAMILY_2, Company.FAMILY_3})
 
 

@@ -7,11 +7,12 @@ from nigiwai.errors import SettingsError
 from nigiwai.eye.detector import Detector
 from nigiwai.eye.gates import Gates
 from nigiwai.eye.lookout import Lookout
-from nigiwai.eye.manifest import Entry, find_model
+from nigiwai.eye.manifest import Entry, find_model, find_trait_model
 from nigiwai.eye.pipeline import Pipeline
 from nigiwai.eye.stopwatch import Stopwatch
 from nigiwai.eye.tracker import Tracker
 from nigiwai.eye.tracker_config import TrackerConfig
+from nigiwai.eye.trait_model import TraitModel
 from nigiwai.paths import model_folders
 from nigiwai.settings import Model, Settings
 
@@ -23,6 +24,13 @@ def open_detector(settings: Settings, watch: Stopwatch | None = None) -> Detecto
     model = settings.model
     known = find_model(model.name, model_folders(model.folder))
     return Detector.open(known.entry, known.folder, _told_size(known.entry, model), model.threads, watch)
+
+
+def open_trait_model(settings: Settings) -> TraitModel | None:
+    """The model that looks at people, as the settings name it; None where heights alone speak. Raises ModelError."""
+    if not settings.traits.model:
+        return None
+    return TraitModel.open(*find_trait_model(settings.traits.model, model_folders(settings.model.folder)))
 
 
 def camera_fit(settings: Settings) -> tuple[int, int]:

@@ -21,7 +21,7 @@ from nigiwai.eye.prepare import Preparer, to_frame
 from nigiwai.eye.stopwatch import NoStopwatch, Stopwatch
 from nigiwai.eye.types import Detections, Frame
 
-_ORT_ERRORS = (
+ORT_ERRORS = (
     ort_errors.Fail,
     ort_errors.InvalidArgument,
     ort_errors.InvalidGraph,
@@ -115,16 +115,16 @@ class Detector:
         """The outputs for one input; also takes the memory that every later run uses."""
         try:
             return list(self._session.run(None, {self._input: tensor}))
-        except _ORT_ERRORS as e:
-            raise ModelError(f"{path}: cannot be run at {sizes_text([self.size])}: {_first_line(e)}") from None
+        except ORT_ERRORS as e:
+            raise ModelError(f"{path}: cannot be run at {sizes_text([self.size])}: {first_line(e)}") from None
 
 
 def _load(weights: bytes, path: Path, threads: int) -> ort.InferenceSession:
     """A session for the weights. Raises ModelError where they are no network."""
     try:
         return ort.InferenceSession(weights, session_options(threads), providers=["CPUExecutionProvider"])
-    except _ORT_ERRORS as e:
-        raise ModelError(f"{path}: ONNX Runtime {ort.__version__} cannot run this file: {_first_line(e)}") from None
+    except ORT_ERRORS as e:
+        raise ModelError(f"{path}: ONNX Runtime {ort.__version__} cannot run this file: {first_line(e)}") from None
 
 
 def session_options(threads: int) -> ort.SessionOptions:
@@ -148,7 +148,7 @@ def _shapes_text(shapes: Iterable[tuple[int, ...]]) -> str:
     return ", ".join("x".join(map(str, shape)) for shape in shapes)
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
     """What ONNX Runtime said, without its codes and the place in its own source."""
     said = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", str(error).partition("\n")[0])
     said = re.sub(r"^\S+\.(cc|h):\d+ .*?\) (?=[A-Z])", "", said)

@@ -17,6 +17,7 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from nigiwai.door.traits import FROM_YEAR, Band, Sex
 from nigiwai.errors import ModelError
 
 MANIFEST = "manifest.toml"
@@ -122,11 +123,76 @@ class Entry(_Table):
         return min(self.input.sizes, key=lambda size: abs(math.log(size[0] / size[1] / aspect)))
 
 
+class TraitOutput(_Table):
+    """One output of a trait model: a logit for each of `values`, divided by `temperature` before softmax."""
+
+    values: Annotated[tuple[str, ...], Field(strict=False)]
+    temperature: Annotated[float, Field(gt=0.0, le=20.0)]
+    """Above 1 where the network is surer of itself than it is right; fitted on bodies that it never saw."""
+
+
+class Ages(_Table):
+    """The bands in order, from which year of age each begins."""
+
+    child: int
+    teen: int
+    adult: int
+    senior: int
+
+
+class TraitOutputs(_Table):
+    """What a trait model gives, by the names of its outputs."""
+
+    band: TraitOutput
+    sex: TraitOutput
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "TraitOutputs":
+        for name, kind in (("band", Band), ("sex", Sex)):
+            wanted = tuple(value.value for value in kind if value.value != "unknown")
+            if (given := getattr(self, name).values) != wanted:
+                raise ValueError(f"{name}.values = {list(given)}: must be {list(wanted)}, in this order")
+        return self
+
+
+class TraitEntry(_Table):
+    """One trait model: age band and sex of one person, from a picture of the whole body."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
+    file: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.onnx$")]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    licence: Text
+    source: Text
+    note: str = ""
+    width_px: Annotated[int, Field(ge=16, le=256)]
+    height_px: Annotated[int, Field(ge=32, le=512)]
+    """Of the upright window around one person that it is given: uint8, BGR."""
+    from_year: Ages
+    outputs: TraitOutputs
+    picture_weight: Annotated[float, Field(ge=0.0, le=2.0)]
+    stature_weight: Annotated[float, Field(ge=0.0, le=2.0)]
+    constant: Annotated[float, Field(ge=-3.0, le=3.0)] = 0.0
+    """The log odds of being a child, of picture and of stature, are added up with these."""
+    measured: dict[str, float | int | str] = {}
+
+    @model_validator(mode="after")
+    def _bands_are_ours(self) -> "TraitEntry":
+        begins = list(self.from_year.model_dump().values())
+        if begins[0] != 0 or begins != sorted(set(begins)):
+            raise ValueError(
+                f"from_year = {begins}: the bands overlap or leave gaps; each must begin after the last one, child at 0"
+            )
+        if begins != (ours := list(FROM_YEAR.values())):
+            raise ValueError(f"from_year = {begins}: this model's bands are not those of the tables, which are {ours}")
+        return self
+
+
 class Manifest(_Table):
     """Everything in one manifest.toml."""
 
     version: Literal[1]
     model: Annotated[tuple[Entry, ...], Field(strict=False)] = ()
+    traits: Annotated[tuple[TraitEntry, ...], Field(strict=False)] = ()
 
     @field_validator("model")
     @classmethod
@@ -218,8 +284,22 @@ def find_model(name: str, folders: Iterable[Path]) -> Known:
     raise ModelError(f"model = {name!r}: no such detector; {hint}")
 
 
-def read_weights(entry: Entry, folder: Path) -> bytes:
-    """The bytes of the detector's file, those that were hashed. Raises ModelError where absent or not the entry's."""
+def find_trait_model(name: str, folders: Iterable[Path]) -> tuple[TraitEntry, Path]:
+    """The trait model of that name and the folder of its file. Raises ModelError that tells which there are."""
+    known: dict[str, tuple[TraitEntry, Path]] = {}
+    for folder in folders:
+        if (path := folder / MANIFEST).is_file():
+            known |= {entry.name: (entry, folder) for entry in load_manifest(path).traits}
+    if name not in known:
+        raise ModelError(
+            f"traits.model = {name!r}: no such trait model; known are {', '.join(sorted(known)) or 'none'};"
+            ' or set it to "" and ages are told from heights alone'
+        )
+    return known[name]
+
+
+def read_weights(entry: Entry | TraitEntry, folder: Path) -> bytes:
+    """The bytes of the model's file, those that were hashed. Raises ModelError where absent or not the entry's."""
     path = folder / entry.file
     try:
         weights = path.read_bytes()
@@ -234,7 +314,7 @@ def read_weights(entry: Entry, folder: Path) -> bytes:
     return weights
 
 
-def demand_hash(weights: bytes, entry: Entry, path: Path | str) -> None:
+def demand_hash(weights: bytes, entry: Entry | TraitEntry, path: Path | str) -> None:
     """Raises ModelError unless the bytes are the very ones that the entry was written for."""
     found = hashlib.sha256(weights).hexdigest()
     if found != entry.sha256:

@@ -1,23 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From tracks and crossings to persons for the tally: stature to age band, ways to company. Pure.
+"""From tracks and crossings to persons for the tally: stature and looks to age band, ways to company.
 
 Each passage waits SETTLE_S, so that those who walk with it have passed too and its stature has been seen from more
 sides, and is then let go, in the order of the passages. What is not known by then is `unknown`.
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nigiwai.clock import BootNs
-from nigiwai.door.traits import Band, Company
-from nigiwai.eye.companions import Ways, grouped
+from nigiwai.door.traits import Company, Sex
+from nigiwai.eye.companions import KEEP_NS, Ways, grouped
 from nigiwai.eye.ground import Ground
-from nigiwai.eye.growth import child_probability
+from nigiwai.eye.likeness import Fusion, Likeness, band_of, likeness, sex_of
+from nigiwai.eye.portraits import Impressions, Portraits
 from nigiwai.eye.release import Person
-from nigiwai.eye.stature import Stature, Statures
+from nigiwai.eye.stature import Looks, Stature, Statures, period
 from nigiwai.eye.types import Crossing, Direction, Track
 
 SETTLE_S = 6.0
@@ -35,11 +37,11 @@ LEAST_WAY = 5
 CHILDREN = 0.33
 """The share of children among visitors of a family exhibition, for guessing a group's kind; an assumption."""
 
+CERTAIN = 0.85
+"""How surely somebody who was not counted must be a child, or none, to count as company."""
+
 LIKELY = 0.55
 """The probability from which a kind of group is told."""
-
-SURE = 0.7
-"""The probability from which somebody is called a child, or no child; between, the age is unknown."""
 
 
 @dataclass(slots=True)
@@ -50,33 +52,41 @@ class Passer:
     gate: str
     direction: Direction
     at: BootNs
+    crossed: BootNs
+    looks: Looks | None = None
+    impressions: Impressions | None = None
     stature: Stature | None = None
+    known: Likeness = Likeness(None)  # noqa: RUF009 - frozen
     company: Company | None = None
+
+
+@dataclass(slots=True)
+class Other:
+    """Somebody followed who was not counted (yet): what is known of them, and when they were last seen."""
+
+    seen_at: BootNs
+    looks: Looks | None = None
+    impressions: Impressions | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
     """One passage with its traits, as the tally takes it."""
 
-    direction: Direction
+    crossing: Crossing
     at: BootNs
     person: Person
 
+    @property
+    def direction(self) -> Direction:
+        """Which way."""
+        return self.crossing.direction
 
-def child_chance(stature: Stature | None) -> float:
+
+def child_chance(known: Likeness) -> float:
     """How likely somebody in a group is a child, where CHILDREN of all are."""
-    even = 0.5 if stature is None else child_probability(stature.metres, stature.error_m)
+    even = 0.5 if known.child is None else known.child
     return even * CHILDREN / (even * CHILDREN + (1 - even) * (1 - CHILDREN))
-
-
-def band_of(stature: Stature | None) -> Band:
-    """Child, adult (here: from 13), or unknown where the stature does not say."""
-    if stature is None:
-        return Band.UNKNOWN
-    chance = child_probability(stature.metres, stature.error_m)
-    if 1 - SURE < chance < SURE:
-        return Band.UNKNOWN
-    return Band.CHILD if chance >= SURE else Band.ADULT
 
 
 def company_of(children: Sequence[float]) -> Company:
@@ -101,11 +111,20 @@ def company_of(children: Sequence[float]) -> Company:
 class Passers:
     """The passages that wait for their traits."""
 
-    def __init__(self, ground: Ground) -> None:
+    def __init__(
+        self,
+        ground: Ground,
+        portraits: Portraits | None = None,
+        fusion: Fusion = Fusion(),  # noqa: B008 - frozen
+        told: Collection[str] = (),
+    ) -> None:
+        """portraits: looks at people; else stature alone speaks. told: `sex`, `teen`, `senior`, where switched on."""
         self._statures = Statures(ground)
+        self._portraits, self._fusion, self._told = portraits, fusion, frozenset(told)
         self.ways = Ways(ground)
         self._waiting: deque[Passer] = deque()
         self._lately: deque[Passer] = deque()
+        self._others: dict[int, Other] = {}
 
     @property
     def waiting(self) -> tuple[Passer, ...]:
@@ -113,15 +132,28 @@ class Passers:
         return tuple(self._waiting)
 
     def update(
-        self, tracks: Sequence[Track], crossings: Sequence[Crossing], numbers: Sequence[int], at: BootNs
+        self,
+        tracks: Sequence[Track],
+        crossings: Sequence[Crossing],
+        numbers: Sequence[int],
+        at: BootNs,
+        image: NDArray[np.uint8] | None = None,
     ) -> list[Settled]:
-        """Takes one frame's tracks, its crossings and by which tracks; returns the passages that are settled."""
+        """Takes one frame's tracks, its crossings and by which tracks; returns the passages that are settled.
+
+        image: the frame's picture, for looking at people; nothing of it is kept.
+        """
         self._statures.update(tracks, at)
+        if self._portraits is not None and image is not None:
+            self._portraits.update(image, tracks, at)
         self.ways.update(tracks, at)
         for crossing, number in zip(crossings, numbers, strict=True):
-            self._waiting.append(Passer(number, crossing.gate, crossing.direction, at))
+            self._waiting.append(Passer(number, crossing.gate, crossing.direction, at, crossing.at))
+        self._note(tracks, at)
         for passer in (*self._waiting, *self._lately):
-            passer.stature = self._statures.stature(passer.number) or passer.stature
+            passer.looks = passer.looks or self._statures.looks(passer.number)
+            if self._portraits is not None:
+                passer.impressions = passer.impressions or self._portraits.of(passer.number)
         return self.settle(at)
 
     def settle(self, now: BootNs, *, everybody: bool = False) -> list[Settled]:
@@ -129,15 +161,30 @@ class Passers:
         settled = []
         while self._waiting and (everybody or now - self._waiting[0].at >= SETTLE_S * 1e9):
             passer = self._waiting[0]
+            self._measure(passer)
             if passer.company is None:
                 self._find_company(passer)
             self._waiting.popleft()
             self._lately.append(passer)
-            person = Person(company=passer.company or Company.UNKNOWN, band=band_of(passer.stature))
-            settled.append(Settled(passer.direction, passer.at, person))
+            person = Person(
+                company=passer.company or Company.UNKNOWN,
+                sex=sex_of(passer.known) if "sex" in self._told else Sex.UNKNOWN,
+                band=band_of(passer.known, self._told),
+            )
+            crossing = Crossing(passer.gate, passer.direction, passer.crossed)
+            settled.append(Settled(crossing, passer.at, person))
         while self._lately and now - self._lately[0].at >= (SETTLE_S + APART_S) * 1e9:
             self._lately.popleft()
         return settled
+
+    def _note(self, tracks: Sequence[Track], at: BootNs) -> None:
+        self._others = {n: o for n, o in self._others.items() if at - o.seen_at < KEEP_NS}
+        for track in tracks:
+            if track.seen and track.sure:
+                other = self._others.setdefault(track.number, Other(at))
+                other.seen_at, other.looks = at, other.looks or self._statures.looks(track.number)
+                if self._portraits is not None:
+                    other.impressions = other.impressions or self._portraits.of(track.number)
 
     def forget(self) -> None:
         """The tracks begin anew: nothing more will be learnt of those who wait."""
@@ -150,10 +197,40 @@ class Passers:
         pairs = np.array([[self._pair(a, b) for b in near] for a in near])
         mine = next(g for g in grouped(pairs) if near.index(passer) in g)
         members = [near[i] for i in mine]
-        known = len(members) > 1 or self._ways_known(passer)
-        kind = company_of([child_chance(p.stature) for p in members]) if known else Company.UNKNOWN
+        for member in members:
+            self._measure(member)
+        everybody = [*members, *self._uncounted(members)]
+        known = len(everybody) > 1 or self._ways_known(passer)
+        kind = company_of([child_chance(p.known) for p in everybody]) if known else Company.UNKNOWN
         for member in members:
             member.company = member.company or kind
+
+    def _uncounted(self, members: Sequence[Passer]) -> list[Passer]:
+        """Those who walk with one of a group and were not counted, as if they had passed with them: a child whose track
+        broke off at the gate still makes a family of its parent.
+        """
+        counted = {p.number for p in (*self._lately, *self._waiting)}
+        found = []
+        for number, other in self._others.items():
+            if number in counted:
+                continue
+            beside = next((p for p in members if self.ways.beside(p.number, number)), None)
+            if beside is None:
+                continue
+            place = (beside.gate, beside.direction, beside.at, beside.crossed)
+            someone = Passer(number, *place, other.looks, other.impressions)
+            self._measure(someone)
+            # Of whom nothing certain is known may be a bag, a pram or half of somebody.
+            if someone.known.child is not None and not 1 - CERTAIN < someone.known.child < CERTAIN:
+                found.append(someone)
+        return found[:MOST_NEAR]
+
+    def _measure(self, passer: Passer) -> None:
+        """Says what is known by now of the person who passed, and of no other whom the track showed as well."""
+        first, last = period(passer.looks, passer.at)
+        passer.stature = self._statures.stature(passer.looks, passer.at)
+        seen = None if passer.impressions is None else passer.impressions.between(first, last)
+        passer.known = likeness(passer.stature, seen, self._fusion)
 
     def _may_belong(self, passer: Passer, other: Passer) -> bool:
         near = abs(other.at - passer.at) <= APART_S * 1e9

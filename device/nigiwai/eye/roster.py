@@ -17,7 +17,7 @@ SETTLED = 0.3
 @dataclass(frozen=True, slots=True)
 class Roster:
     """N tracks: their motion, number, age and time since last seen in s, sightings, the scores of these added up, first
-    foot point (2, N), whether real.
+    foot point (2, N), whether real, left, top, right and bottom of the last detection (4, N), NaN where it was cut.
     """
 
     motion: Motion
@@ -28,12 +28,23 @@ class Roster:
     score: Floats
     origin: Floats
     real: Bools
+    detected: Floats
 
     @staticmethod
     def empty() -> "Roster":
         """No tracks."""
         none, nothing = np.zeros(0, np.int64), np.zeros(0)
-        return Roster(motion.nobody(), none, nothing, nothing, none, nothing, np.zeros((2, 0)), np.zeros(0, np.bool_))
+        return Roster(
+            motion.nobody(),
+            none,
+            nothing,
+            nothing,
+            none,
+            nothing,
+            np.zeros((2, 0)),
+            np.zeros(0, np.bool_),
+            np.zeros((4, 0)),
+        )
 
     def __len__(self) -> int:
         return len(self.number)
@@ -51,6 +62,7 @@ class Roster:
             self.score[which],
             self.origin[:, which],
             self.real[which],
+            self.detected[:, which],
         )
 
     def predict(self, gap_s: float, kalman: Filter) -> "Roster":
@@ -64,27 +76,37 @@ class Roster:
             self.score,
             self.origin,
             self.real,
+            self.detected,
         )
 
     def see(
-        self, rows: Ints, xywh: Floats, grown: Bools, score: Floats, kalman: Filter, config: TrackerConfig
+        self,
+        rows: Ints,
+        xywh: Floats,
+        grown: Bools,
+        score: Floats,
+        detected: Floats,
+        kalman: Filter,
+        config: TrackerConfig,
     ) -> "Roster":
         """With the tracks of `rows` seen at boxes (4, len(rows)), some `grown`; those seen often become real.
 
-        rows: each at most once. score (len(rows),): of the detections.
+        rows: each at most once. score (len(rows),), detected (4, len(rows)): of the detections, as they came.
         """
         if not len(rows):
             return self
         state = self.motion.state.copy()
         state[:, :, rows] = kalman.correct(self.motion.take(rows), xywh, grown).state
         unseen_s, hits, scores = self.unseen_s.copy(), self.hits.copy(), self.score.copy()
+        last = self.detected.copy()
         unseen_s[rows] = 0.0
         hits[rows] += 1
         scores[rows] += score
+        last[:, rows] = detected
         often = (hits >= config.confirm_hits) & (self.age_s >= config.confirm_s)
         often |= (hits >= 2) & (self.age_s >= config.confirm_slow_s)
         real = self.real | (often & (unseen_s == 0))
-        return Roster(Motion(state), self.number, self.age_s, unseen_s, hits, scores, self.origin, real)
+        return Roster(Motion(state), self.number, self.age_s, unseen_s, hits, scores, self.origin, real, last)
 
     def begin(self, number: Ints, first: Motion, score: Floats, picture_px: float) -> "Roster":
         """Followed by new tracks, whose first detections have these scores, in a picture that high."""
@@ -98,6 +120,7 @@ class Roster:
             np.concatenate((self.score, score)),
             np.concatenate((self.origin, np.stack(motion.standing(first.xywh, picture_px))), axis=1),
             np.concatenate((self.real, np.zeros(len(number), np.bool_))),
+            np.concatenate((self.detected, motion.xywh_to_xyxy(first.xywh)), axis=1),
         )
 
     def settled(self, least_s: float, picture_px: float) -> Bools:
@@ -117,6 +140,7 @@ class Roster:
         feet = zip(*(each.tolist() for each in motion.standing(xywh, picture_px)), strict=True)
         origins = zip(*self.origin[:, rows].tolist(), strict=True)
         sure = self.score[rows] >= sure_score * self.hits[rows]
+        detected = zip(*self.detected[:, rows].tolist(), strict=True)
         return tuple(
             map(
                 Track,
@@ -127,5 +151,6 @@ class Roster:
                 (self.unseen_s[rows] == 0).tolist(),
                 origins,
                 sure.tolist(),
+                detected,
             )
         )

@@ -67,7 +67,8 @@ def _run(settings: Settings, stop: threading.Event, detector: Detector, pipeline
     with _opened(settings) as camera:
         caller = Caller(settings.door.socket, _hello(settings, detector, camera.kind))
         log.info("nigiwai %s, model %s, settings %s", __version__, detector.entry.sha256[:12], settings.sha256[:12])
-        eye = Eye(settings, camera, pipeline, caller, Orders(settings.gate, camera_fit(settings)[1], settings.zone))
+        orders = Orders(settings.gate, camera_fit(settings)[1], settings.zone, k=settings.traits.k)
+        eye = Eye(settings, camera, pipeline, caller, orders)
         eye.zones = ZoneKeeper(settings.zone)
         eye.visitors, eye.view = maybe_visitors(settings, caller), view
         try:
@@ -146,6 +147,7 @@ class Eye:
         notify("WATCHDOG=1")
         if self._estimating is not None:
             self._estimating.see(self._pipeline, crossings, frame, looked=looked)
+            self._estimating.tell(self._orders)
 
     @property
     def _estimating(self) -> Visitors | None:

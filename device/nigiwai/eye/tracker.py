@@ -95,7 +95,8 @@ class Tracker:
         pairing.pair(~high[found.column] & recent[found.row] & (found.apart <= low_limit[found.row]))
         rows, which = found.row[pairing.chosen], pairing.chosen
         seen = score[found.column[which]]
-        roster = roster.see(rows, found.xywh[:, which], found.grown[which], seen, self._kalman, config)
+        boxes = _uncut(found.seen[:, which], found.xywh[3, which])
+        roster = roster.see(rows, found.xywh[:, which], found.grown[which], seen, boxes, self._kalman, config)
         return roster, high & pairing.column_free
 
     def _forget(self, roster: Roster, gap_s: float, size: tuple[int, int]) -> Roster:
@@ -118,6 +119,11 @@ class Tracker:
         numbers = np.arange(self._begun + 1, self._begun + new + 1)
         self._begun += new
         return roster.begin(numbers, self._kalman.begin(motion.xyxy_to_xywh(xyxy[:, :new])), score[:new], size[1])
+
+
+def _uncut(xyxy: Floats, height: Floats) -> Floats:
+    """Boxes (4, K) as they were seen, NaN where they had to be completed to `height` (K,)."""
+    return np.where(height > xyxy[3] - xyxy[1] + 1e-6, np.nan, xyxy)
 
 
 def _people(detections: Detections, low_score: float, most: int) -> tuple[Floats, Floats]:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The side of eye that estimates who came: after the counting of each frame, never in its way. Pure.
+"""The side of eye that estimates who came: after the counting of each frame, never in its way.
 
-    tracks, crossings -> Passers (stature, company) -> Tally -> TraitTable for the door
+    picture, tracks, crossings -> Passers (stature, looks, company) -> Tally -> TraitTable for the door
                               `-> state: what must outlive a restart, as bytes
 
 Somebody who was counted and whose traits were not settled when eye was killed is in the next table as `unknown`.
@@ -9,16 +9,23 @@ Somebody who was counted and whose traits were not settled when eye was killed i
 
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from nigiwai.clock import BootNs
 from nigiwai.door.tables import TraitTable
 from nigiwai.door.traits import Band, Company, Sex
 from nigiwai.eye.ground import Ground, given
+from nigiwai.eye.likeness import Fusion
+from nigiwai.eye.noise import noised, open_noise
 from nigiwai.eye.passers import Passers, Settled
+from nigiwai.eye.portraits import Portraits
 from nigiwai.eye.release import Person, coarsened, ladder
 from nigiwai.eye.tally import Rule, Sheet, Table, Tally
+from nigiwai.eye.trait_model import TraitModel
 from nigiwai.eye.types import Crossing, Direction, Track
 from nigiwai.eye.view import View
 from nigiwai.settings import Settings
@@ -38,10 +45,27 @@ def ground_of(settings: Settings) -> Callable[[tuple[int, int]], Ground] | None:
 class Traits:
     """Who came, of one camera."""
 
-    def __init__(self, run: str, k: int, ground: Callable[[tuple[int, int]], Ground], kept: bytes = b"") -> None:
-        """kept: the state that an earlier run of this boot left; bytes that cannot be read are as none."""
+    def __init__(
+        self,
+        run: str,
+        k: int,
+        ground: Callable[[tuple[int, int]], Ground],
+        kept: bytes = b"",
+        model: TraitModel | None = None,
+        told: Collection[str] = (),
+        epsilon: float | None = None,
+    ) -> None:
+        """kept: the state that an earlier run of this boot left; bytes that cannot be read are as none.
+
+        model: looks at people; without it stature alone speaks. told: `sex`, `teen`, `senior` where switched on.
+        epsilon: of the noise on the blocks' numbers; None for none. Raises SettingsError where that cannot be drawn.
+        """
+        self._epsilon = epsilon
+        self._noise = None if epsilon is None else open_noise(epsilon)
         self._run, self._make_ground = run, ground
-        self._rule = Rule(k=k, stages=ladder())
+        self._model, self._told = model, frozenset(told)
+        stages = ladder(sex="sex" in self._told, teen="teen" in self._told, senior="senior" in self._told)
+        self._rule = Rule(k=k, stages=stages)
         self._passers: Passers | None = None
         self._size = (0, 0)
         self._tally: Tally | None = None
@@ -50,6 +74,8 @@ class Traits:
         self.left_over: tuple[TraitTable, ...] = ()
         self.revision = 0
         """Grows when `state` has something new to say."""
+        self.settled: list[Settled] = []
+        """The passages of the last call whose traits were settled, for the accuracy check and nothing else."""
         self._adopt(kept)
 
     def see(
@@ -59,11 +85,15 @@ class Traits:
         numbers: Sequence[int],
         size: tuple[int, int],
         at: BootNs,
+        image: NDArray[np.uint8] | None = None,
     ) -> list[TraitTable]:
-        """Takes the results of one frame that the detector saw; returns the tables that closed."""
+        """Takes the results of one frame that the detector saw; returns the tables that closed.
+
+        image: the frame's picture, for looking at people; nothing of it is kept.
+        """
         passers = self._passers_for(size)
         self.revision += len(crossings)
-        return self._add(passers.update(tracks, crossings, numbers, at), at)
+        return self._add(passers.update(tracks, crossings, numbers, at, image), at)
 
     def tick(self, now: BootNs) -> list[TraitTable]:
         """Lets time pass without a frame."""
@@ -99,11 +129,20 @@ class Traits:
         if self._passers is None or size != self._size:
             for settled in self._passers.settle(BootNs(0), everybody=True) if self._passers else []:
                 self._lost[settled.direction] += 1
-            self._passers, self._size = Passers(self._make_ground(size)), size
+            self._passers, self._size = self._new_passers(size), size
         return self._passers
+
+    def _new_passers(self, size: tuple[int, int]) -> Passers:
+        ground = self._make_ground(size)
+        if self._model is None:
+            return Passers(ground)
+        entry = self._model.entry
+        fusion = Fusion(entry.picture_weight, entry.stature_weight, entry.constant)
+        return Passers(ground, Portraits(self._model), fusion, self._told)
 
     def _add(self, settled: Sequence[Settled], now: BootNs, *, waiting: bool = True) -> list[TraitTable]:
         """Into the tally, in the order of the passages; its time is that of the oldest who still waits."""
+        self.settled = list(settled)
         tally = self._tally_from(settled[0].at if settled else now)
         closed: list[Table] = []
         for passage in settled:
@@ -124,6 +163,7 @@ class Traits:
 
     def _record(self, table: Table) -> TraitTable:
         self._number += 1
+        blocks = table.blocks if self._noise is None else noised(table.blocks, self._rule.k, self._noise)
         return TraitTable(
             run=self._run,
             number=self._number,
@@ -132,7 +172,8 @@ class Traits:
             end_ms=table.end_ms,
             k=self._rule.k,
             people=table.people,
-            blocks=tuple((b.companies, b.sexes, b.bands, b.people) for b in table.blocks),
+            blocks=tuple((b.companies, b.sexes, b.bands, b.people) for b in blocks),
+            epsilon=self._epsilon,
         )
 
     def _adopt(self, kept: bytes) -> None:

@@ -74,6 +74,8 @@ class Track:
     age_s: since the first detection. seen: whether a detection of this very frame supports it.
     sure: whether its detections were, on the whole, as good as one that may begin a track.
     origin: the ground point at the first detection, where the track came from before it was certain; None if unknown.
+    detected: the box as the detector last gave it, NaN where the edge or an obstacle cut it. It wobbles, but does not
+    lag behind somebody who comes nearer, as the smoothed one does; None if unknown.
     """
 
     number: int
@@ -83,6 +85,7 @@ class Track:
     seen: bool
     origin: tuple[float, float] | None = None
     sure: bool = True
+    detected: tuple[float, float, float, float] | None = None
 
     @property
     def height_px(self) -> float:

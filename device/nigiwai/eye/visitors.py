@@ -7,7 +7,10 @@ from collections.abc import Sequence
 from nigiwai.clock import BootNs
 from nigiwai.door.caller import Caller
 from nigiwai.door.tables import TraitTable
+from nigiwai.door.traits import Band
+from nigiwai.eye.assemble import open_trait_model
 from nigiwai.eye.keepsake import Keepsake, open_keepsake
+from nigiwai.eye.orders import Orders
 from nigiwai.eye.pipeline import Pipeline
 from nigiwai.eye.traits import Traits, ground_of
 from nigiwai.eye.types import Crossing, Frame
@@ -29,9 +32,15 @@ class Visitors:
         """Takes one frame's results; `looked`: the detector saw it."""
         if looked:
             size = (frame.width, frame.height)
-            self._keep(self._traits.see(pipeline.tracks, crossings, pipeline.passers, size, frame.at))
+            self._keep(self._traits.see(pipeline.tracks, crossings, pipeline.passers, size, frame.at, frame.image))
         else:
             self.tick(frame.at)
+
+    def tell(self, orders: Orders) -> None:
+        """Says of the passages that the last call settled whether they were children: to a check, inside eye."""
+        for passage in self._traits.settled:
+            orders.settled(passage.crossing, child=passage.person.band is Band.CHILD)
+        self._traits.settled = []
 
     def tick(self, now: BootNs) -> None:
         """Lets time pass."""
@@ -55,7 +64,10 @@ class Visitors:
 
 
 def maybe_visitors(settings: Settings, caller: Caller) -> Visitors | None:
-    """None where traits are switched off, or the view was not measured, which is logged once."""
+    """None where traits are switched off, or the view was not measured, which is logged once.
+
+    Raises ModelError where the trait model is not what the manifest says, SettingsError where noise cannot be drawn.
+    """
     ground = ground_of(settings)
     if ground is None:
         if settings.traits.enabled:
@@ -63,5 +75,7 @@ def maybe_visitors(settings: Settings, caller: Caller) -> Visitors | None:
                 "nobody's age or company is estimated: set [view] height_m, tilt_deg and fov_deg to measure heights"
             )
         return None
-    kept = open_keepsake()
-    return Visitors(Traits(caller.run, settings.traits.k, ground, kept.content), caller, kept)
+    model, kept = open_trait_model(settings), open_keepsake()
+    asked = settings.traits
+    traits = Traits(caller.run, asked.k, ground, kept.content, model, asked.experimental, asked.epsilon)
+    return Visitors(traits, caller, kept)

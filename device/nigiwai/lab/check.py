@@ -71,13 +71,14 @@ def _settings(settings: Settings) -> Finding:
 
 
 def _model(settings: Settings) -> Finding:
-    from nigiwai.eye.assemble import camera_fit, open_detector
+    from nigiwai.eye.assemble import camera_fit, open_detector, open_trait_model
 
     detector = open_detector(settings)
     width, height = camera_fit(settings)
-    return Finding(
-        "model", Verdict.OK, f"{detector.entry.name} {width}x{height}, hash {detector.entry.sha256[:12]} as expected"
-    )
+    told = f"{detector.entry.name} {width}x{height}, hash {detector.entry.sha256[:12]} as expected"
+    if settings.traits.enabled and settings.view and (traits := open_trait_model(settings)) is not None:
+        told += f"; {traits.entry.name}, hash {traits.entry.sha256[:12]} as expected"
+    return Finding("model", Verdict.OK, told)
 
 
 def _camera(settings: Settings) -> Finding:

@@ -237,6 +237,12 @@ class Traits(Envelope):
     people: Annotated[int, Field(ge=1, le=1_000_000)]
     withheld: bool = Field(description="There were too few people, or the time was too short, to tell blocks.")
     blocks: Annotated[tuple[TraitBlock, ...], Field(max_length=MOST_BLOCKS)]
+    experimental: Annotated[tuple[Literal["sex", "teen", "senior"], ...], Field(max_length=3)] = Field(
+        (), description="What is told although nothing shows yet that it is right about real people; off by default."
+    )
+    epsilon: Annotated[float, Field(ge=0.05, le=10.0)] | None = Field(
+        None, description="Of the noise on the blocks' numbers (differential privacy); null where they have none."
+    )
     children: Estimate | None = Field(
         None, description="Aged 12 or less; null where the blocks do not tell them apart."
     )

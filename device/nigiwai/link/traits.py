@@ -8,26 +8,36 @@ from collections.abc import Sequence
 from typing import Literal
 
 from nigiwai.door.traits import FAMILY, Band, Company, Sex, mask_of, values_of
-from nigiwai.link.correction import Confusion, Rate, corrected
+from nigiwai.link.auditing import AUDIT, confusion_of
+from nigiwai.link.correction import Confusion, Rate, corrected, noise_variance
 from nigiwai.link.ledger import Ledger
 from nigiwai.link.messages import Envelope, Estimate, TraitBlock, Traits
+from nigiwai.link.store.hand import Noted
 from nigiwai.link.store.traits import StoredTable
 from nigiwai.link.zone import load_zone, stamp
 from nigiwai.settings import Settings
 
-BASIS: Literal["simulation"] = "simulation"
-CHILD = Confusion(Rate(0.647, 136), Rate(0.039, 308))
-IN_FAMILY = Confusion(Rate(0.760, 254, 2.93), Rate(0.132, 190, 1.79))
-"""How often eye says child, and family, of those who are and of the others, unknown counted as not said; measured on
-simulated visitors seen by a mediocre simulated detector (`python -m nigiwai.lab.company --confusion`)."""
+Basis = Literal["simulation", "audit"]
+CHILD = Confusion(Rate(0.882, 17), Rate(0.008, 130))
+IN_FAMILY = Confusion(Rate(0.556, 45, 2.16), Rate(0.029, 102, 1.51))
+"""How often eye says child, and family, of those who are and of the others, unknown counted as not said: of people in
+rendered recordings who were counted, with heights and the trait model (`python -m nigiwai.lab.rendered`)."""
+
+BY_HEIGHT = Confusion(Rate(0.654, 130), Rate(0.013, 308))
+IN_FAMILY_BY_HEIGHT = Confusion(Rate(0.754, 248, 2.84), Rate(0.168, 190, 1.77))
+"""The same where heights speak alone: of simulated visitors seen by a mediocre simulated detector
+(`python -m nigiwai.lab.company --confusion`)."""
 
 _NS_PER_S = 1_000_000_000
 _CHILDREN, _FAMILIES = mask_of([Band.CHILD]), mask_of(FAMILY)
 _AT_ONCE = 8
 
 
-def message_of(table: StoredTable, settings: Settings) -> Traits:
-    """One table as it is sent."""
+def message_of(table: StoredTable, settings: Settings, audited: Noted | None = None) -> Traits:
+    """One table as it is sent. audited: what this site's own checks have found about children."""
+    found = None if audited is None else confusion_of(audited)
+    child, family = (CHILD, IN_FAMILY) if settings.traits.model else (BY_HEIGHT, IN_FAMILY_BY_HEIGHT)
+    basis: Basis = "simulation" if found is None else "audit"
     zone = load_zone(settings.ledger.timezone)
     start, end = (None if t is None else stamp(t - t % _NS_PER_S, zone) for t in (table.start_ns, table.end_ns))
     bands, companies = [(b[2], b[3]) for b in table.blocks], [(b[0], b[3]) for b in table.blocks]
@@ -43,8 +53,10 @@ def message_of(table: StoredTable, settings: Settings) -> Traits:
         people=table.people,
         withheld=not table.blocks,
         blocks=tuple(_in_words(*block) for block in table.blocks),
-        children=_estimate(bands, _CHILDREN, CHILD),
-        families=_estimate(companies, _FAMILIES, IN_FAMILY),
+        experimental=settings.traits.experimental,
+        epsilon=table.epsilon,
+        children=_estimate(bands, _CHILDREN, found or child, basis, table.epsilon),
+        families=_estimate(companies, _FAMILIES, family, "simulation", table.epsilon),
     )
 
 
@@ -57,16 +69,19 @@ def _in_words(companies: int, sexes: int, bands: int, people: int) -> TraitBlock
     )
 
 
-def _estimate(blocks: Sequence[tuple[int, int]], wanted: int, confusion: Confusion) -> Estimate | None:
+def _estimate(
+    blocks: Sequence[tuple[int, int]], wanted: int, confusion: Confusion, basis: Basis, epsilon: float | None
+) -> Estimate | None:
     """None where some block holds both sorts of people, so that nobody can say how many there were."""
     if not blocks or any(mask & wanted and mask & ~wanted for mask, _ in blocks):
         return None
     said, people = sum(n for mask, n in blocks if mask & wanted), sum(n for _, n in blocks)
-    found = corrected(said, people, confusion)
+    noise = 0.0 if epsilon is None else sum(bool(mask & wanted) for mask, _ in blocks) * noise_variance(epsilon)
+    found = corrected(said, people, confusion, noise)
     if found is None:
         return None
     share, low, high = (round(x, 4) for x in (found.middle, found.low, found.high))
-    return Estimate(said=said, share=share, low=low, high=high, basis=BASIS)
+    return Estimate(said=said, share=share, low=low, high=high, basis=basis)
 
 
 class TableOutbox:
@@ -77,7 +92,9 @@ class TableOutbox:
 
     def pending(self) -> list[tuple[int, Envelope]]:
         """The oldest few, with their numbers."""
-        return [(t.number, message_of(t, self._settings)) for t in self._ledger.pending_tables(_AT_ONCE)]
+        tables = self._ledger.pending_tables(_AT_ONCE)
+        audited = self._ledger.latest_hand(AUDIT) if tables else None
+        return [(t.number, message_of(t, self._settings, audited)) for t in tables]
 
     def acknowledge(self, numbers: Sequence[int], now_ns: int) -> None:
         """The broker took these."""

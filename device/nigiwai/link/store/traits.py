@@ -21,6 +21,7 @@ class StoredTable:
     k: int
     people: int
     blocks: tuple[Block, ...]
+    epsilon: float | None = None
 
 
 _SELECT = """
@@ -44,7 +45,7 @@ def store(db: sqlite3.Connection, table: TraitTable, boot: str, epoch: int, now_
             table.end_ms,
             table.k,
             table.people,
-            json.dumps(table.blocks, separators=(",", ":")),
+            json.dumps(_blocks_as_json(table), separators=(",", ":")),
             now_ns,
         ),
     )
@@ -79,5 +80,14 @@ def _table_of(row: sqlite3.Row) -> StoredTable:
         if offset_ns is None
         else (row["start_ms"] * 1_000_000 + offset_ns, row["end_ms"] * 1_000_000 + offset_ns)
     )
-    blocks = tuple((c, s, b, n) for c, s, b, n in json.loads(row["blocks"]))
-    return StoredTable(row["number"], row["name"], row["direction"], start_ns, end_ns, row["k"], row["people"], blocks)
+    told = json.loads(row["blocks"])
+    rows, epsilon = (told["blocks"], told["epsilon"]) if isinstance(told, dict) else (told, None)
+    blocks = tuple((c, s, b, n) for c, s, b, n in rows)
+    return StoredTable(
+        row["number"], row["name"], row["direction"], start_ns, end_ns, row["k"], row["people"], blocks, epsilon
+    )
+
+
+def _blocks_as_json(table: TraitTable) -> object:
+    """A list of blocks; where their numbers have noise, a table with that list and epsilon."""
+    return table.blocks if table.epsilon is None else {"blocks": table.blocks, "epsilon": table.epsilon}

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""When somebody is looked at for age and sex: a few times each, at their best, and never in the way of counting.
+
+At most A_FRAME people are looked at after a frame, each at most MOST times in all. Whoever has been looked at least
+comes first, then whoever is largest; a further look needs a view that is clearly larger than the last one, or another
+moment. What is kept of a look are the model's answers and the time; the window of the picture lives for the call only.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nigiwai.clock import BootNs
+from nigiwai.eye.portrait import cut
+from nigiwai.eye.stature import best_box, hidden_share, whole
+from nigiwai.eye.types import Track
+
+Floats = NDArray[np.float64]
+
+A_FRAME = 2
+MOST = 3
+LARGER = 1.2
+AGAIN_NS = 400_000_000
+"""A further look at somebody who is not larger than before comes this much later: another pose."""
+
+LEAST_PX = 36.0
+MOST_HIDDEN = 0.4
+"""The share of a box that somebody nearer may cover: head and shoulders say most; the model has seen such people."""
+
+
+class Looking(Protocol):
+    """A trait model."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the windows."""
+
+    def look(self, windows: list[NDArray[np.uint8]]) -> tuple[Floats, Floats]:
+        """Log probabilities (N, 4) of the bands and (N, 2) of the sexes."""
+
+
+@dataclass(slots=True)
+class Impressions:
+    """What the model said of one track: when, how high the box was in px, log probabilities of bands and sexes."""
+
+    at: list[BootNs] = field(default_factory=list)
+    height_px: list[float] = field(default_factory=list)
+    band: list[Floats] = field(default_factory=list)
+    sex: list[Floats] = field(default_factory=list)
+
+    def between(self, first: BootNs, last: BootNs) -> "tuple[Floats, Floats] | None":
+        """The mean log probabilities of bands (4,) and sexes (2,) over the looks of that time; None without any.
+
+        Looks at one person err alike, so their mean counts as one look: more would be claimed than is known.
+        """
+        chosen = [i for i, t in enumerate(self.at) if first <= t <= last]
+        if not chosen:
+            return None
+        return np.mean([self.band[i] for i in chosen], axis=0), np.mean([self.sex[i] for i in chosen], axis=0)
+
+
+class Portraits:
+    """The impressions of everybody followed; forgets whoever is gone."""
+
+    def __init__(self, model: Looking) -> None:
+        self._model = model
+        self._known: dict[int, Impressions] = {}
+        self.looked = 0
+        """At how many windows the model was run."""
+
+    def of(self, number: int) -> Impressions | None:
+        """What is known of that track, as long as it is followed; grows with every further look."""
+        return self._known.get(number)
+
+    def update(self, image: NDArray[np.uint8], tracks: Sequence[Track], at: BootNs) -> None:
+        """Looks at those of one frame whom it is worth looking at."""
+        here = {t.number for t in tracks}
+        self._known = {n: seen for n, seen in self._known.items() if n in here}
+        seen = [t for t in tracks if t.seen and self._times(t.number) < MOST]
+        if not seen:
+            return
+        boxes = np.array([best_box(t) for t in seen])
+        clear = whole(boxes, (image.shape[1], image.shape[0]), LEAST_PX)
+        clear &= hidden_share(boxes, np.array([best_box(t) for t in tracks])) <= MOST_HIDDEN
+        due = [(t, box) for t, box, ok in zip(seen, boxes.tolist(), clear.tolist(), strict=True) if ok]
+        due = [(t, box) for t, box in due if self._worth(t.number, box, at)]
+        due = sorted(due, key=lambda pair: (self._times(pair[0].number), pair[1][1] - pair[1][3]))[:A_FRAME]
+        if due:
+            self._look(image, due, at)
+
+    def _times(self, number: int) -> int:
+        known = self._known.get(number)
+        return len(known.at) if known else 0
+
+    def _worth(self, number: int, box: list[float], at: BootNs) -> bool:
+        known = self._known.get(number)
+        if known is None:
+            return True
+        return box[3] - box[1] >= LARGER * known.height_px[-1] or at - known.at[-1] >= AGAIN_NS
+
+    def _look(self, image: NDArray[np.uint8], due: list[tuple[Track, list[float]]], at: BootNs) -> None:
+        bands, sexes = self._model.look([cut(image, box, self._model.size) for _, box in due])
+        self.looked += len(due)
+        for (track, box), band, sex in zip(due, bands, sexes, strict=True):
+            known = self._known.setdefault(track.number, Impressions())
+            known.at.append(at)
+            known.height_px.append(box[3] - box[1])
+            known.band.append(band)
+            known.sex.append(sex)

@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How well it is told who came in rendered recordings, by the whole of eye: detector, tracker, gates, heights, looks.
+
+python -m nigiwai.lab.rendered RECORDING.mp4... [--model NAME] [--traits NAME | --heights]
+
+A recording of `python -m models.synthetic footage` comes with NAME.tracks.jsonl (who is where, how old, with whom) and
+NAME.gates.toml. Figures of rendered people: never to be quoted as accuracy at a real entrance.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+
+from nigiwai.clock import BootNs
+from nigiwai.errors import NigiwaiError
+from nigiwai.eye.assemble import open_detector, open_pipeline, open_trait_model
+from nigiwai.eye.cameras.recording import Recording
+from nigiwai.eye.ground import given
+from nigiwai.eye.growth import SHOES_CM
+from nigiwai.eye.likeness import Fusion
+from nigiwai.eye.passers import Passer, Passers
+from nigiwai.eye.pipeline import Pipeline
+from nigiwai.eye.portraits import Portraits
+from nigiwai.eye.trait_model import TraitModel
+from nigiwai.eye.types import Frame, Track
+from nigiwai.eye.view import View
+from nigiwai.lab.company import Outcome, confusions, figures
+from nigiwai.lab.visitors import Visitor
+from nigiwai.settings import Settings, load
+
+LEAST_IOU = 0.3
+_PATIENCE_S = 10.0
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Who is where: for each frame the people's numbers and boxes, and everybody's visitor."""
+
+    view: View
+    frames: list[tuple[float, list[tuple[int, Box]]]]
+    visitors: dict[int, Visitor]
+
+    def at(self, seconds: float, box: Sequence[float]) -> Visitor | None:
+        """Whose box this is at that time; None where nobody's is near."""
+        times = [t for t, _ in self.frames]
+        _, people = self.frames[int(np.abs(np.array(times) - seconds).argmin())]
+        best = max(people, key=lambda p: _iou(p[1], box), default=None)
+        return None if best is None or _iou(best[1], box) < LEAST_IOU else self.visitors[best[0]]
+
+
+def load_truth(path: Path, size: tuple[int, int]) -> Truth:
+    """The truth beside a recording of that picture size. Raises NigiwaiError where it cannot be read."""
+    try:
+        head, *rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    except (OSError, ValueError) as e:
+        raise NigiwaiError(f"{path}: cannot be read ({e}); it comes with a rendered recording") from None
+    people = {p["id"]: p for row in rows for p in row["people"]}
+    visitors = {}
+    for number, p in people.items():
+        ages = [other["age"] for other in people.values() if other["group"] == p["group"]]
+        children = sum(age <= 12 for age in ages)
+        tall = p["stature_m"] + SHOES_CM / 100
+        visitors[number] = Visitor(p["age"], tall, p["group"], len(ages) - children, children)
+    c = head["camera"]
+    view = View(c["height_m"], c["tilt_deg"], c["hfov_deg"], size, c["distortion"])
+    frames = [(row["t"], [(p["id"], tuple(p["box"])) for p in row["people"]]) for row in rows]
+    return Truth(view, frames, visitors)
+
+
+def _iou(a: Sequence[float], b: Sequence[float]) -> float:
+    wide, high = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+    shared = max(0.0, wide) * max(0.0, high)
+    union = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - shared
+    return shared / union if union > 0 else 0.0
+
+
+def watch(recording: Path, settings: Settings, model: TraitModel | None) -> Outcome:
+    """What became of one recording's passages."""
+    folder, name = recording.parent, recording.stem
+    settings = replace_gates(settings, folder / f"{name}.gates.toml")
+    pipeline, source = open_pipeline(settings, open_detector(settings)), Recording(recording, pace="fast")
+    frames = _frames(source)
+    first = next(frames)
+    truth = load_truth(folder / f"{name}.tracks.jsonl", (first.width, first.height))
+    passers = _passers(truth.view, model)
+    outcome, who, settled = Outcome(), dict[tuple[int, BootNs], Visitor | None](), list[Passer]()
+    at = first.at
+    for frame in chain((first,), frames):
+        at, before = frame.at, passers.waiting
+        _see(pipeline, passers, truth, who, frame, source.seconds(at))
+        settled += [p for p in before if p not in passers.waiting]
+    settled += passers.waiting
+    passers.settle(at, everybody=True)
+    for passer in settled:
+        visitor = who[passer.number, passer.at]
+        if visitor is None:
+            outcome.unmatched += 1
+        else:
+            outcome.people.append((visitor, passer))
+    return outcome
+
+
+def _passers(view: View, model: TraitModel | None) -> Passers:
+    ground = given(view)
+    if model is None:
+        return Passers(ground)
+    entry = model.entry
+    return Passers(ground, Portraits(model), Fusion(entry.picture_weight, entry.stature_weight, entry.constant))
+
+
+def _frames(source: Recording) -> Iterator[Frame]:
+    while (frame := source.read(_PATIENCE_S)) is not None:
+        yield frame
+
+
+def _see(
+    pipeline: Pipeline,
+    passers: Passers,
+    truth: Truth,
+    who: dict[tuple[int, BootNs], Visitor | None],
+    frame: Frame,
+    seconds: float,
+) -> None:
+    inferred = pipeline.inferred
+    crossings = pipeline.update(frame)
+    if pipeline.inferred == inferred:
+        passers.settle(frame.at)
+        return
+    boxes = {t.number: _seen(t) for t in pipeline.tracks}
+    for number in pipeline.passers:
+        who[number, frame.at] = truth.at(seconds, boxes[number]) if number in boxes else None
+    passers.update(pipeline.tracks, crossings, pipeline.passers, frame.at, frame.image)
+
+
+def _seen(track: Track) -> Box:
+    found = track.detected if track.seen else None
+    return track.xyxy if found is None or found[0] != found[0] else found  # NaN is not itself
+
+
+def replace_gates(settings: Settings, path: Path) -> Settings:
+    """The settings with the gates of another file."""
+    return settings.model_copy(update={"gate": load(path).gate})
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Command line: prints figures, confusions and how many people were looked at, as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("recordings", type=Path, nargs="+")
+    parser.add_argument("--traits", default="nigiwai-traits", help="the trait model")
+    parser.add_argument("--heights", action="store_true", help="no trait model: heights alone")
+    args = parser.parse_args(arguments)
+    settings = Settings.model_validate({"traits": {"model": "" if args.heights else args.traits}})
+    model = open_trait_model(settings)
+    outcomes = [watch(path, settings, model) for path in args.recordings]
+    for i, outcome in enumerate(outcomes):  # groups of two recordings are no group
+        outcome.people[:] = [(replace(v, group=v.group + 10_000 * i), p) for v, p in outcome.people]
+    told = {k: round(v, 3) for k, v in figures(outcomes).items()}
+    sys.stdout.write(json.dumps({"figures": told, "confusions": confusions(outcomes)}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
