@@ -79,7 +79,9 @@ def parser() -> argparse.ArgumentParser:
     kinds.add_argument(
         "--decoys", action="store_true", help="scenes full of prams, cases, stands, coats, posters and mannequins"
     )
-    kinds.add_argument("--ages", action="store_true", help="children of every age as frequent as others, no steep camera")
+    kinds.add_argument(
+        "--ages", action="store_true", help="children of every age as frequent as others, no steep camera"
+    )
     one.add_argument("--width", type=int, default=416)
     one.add_argument("--height", type=int, default=256)
     one.add_argument("--out", type=Path, default=Path("runs/synthetic"))
