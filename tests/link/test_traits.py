@@ -3,7 +3,9 @@
 
 import json
 import signal
+from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
 import jsonschema
 import pytest
@@ -15,12 +17,14 @@ from nigiwai.door.traits import ALL_COMPANIES, FAMILY, Band, Company, Sex, mask_
 from nigiwai.errors import DoorError
 from nigiwai.link import schema
 from nigiwai.link.auditing import added
+from nigiwai.link.ledger import Ledger
 from nigiwai.link.messages import Traits
 from nigiwai.link.store.hand import Noted
 from nigiwai.link.store.traits import StoredTable
 from nigiwai.link.traits import message_of
 from nigiwai.settings import parse
 from tests.link.harness import Broker, Ear, FakeEye, Link, wait_for
+from tests.link.world import World, rules
 
 SETTINGS = parse({"device": {"site": "ward", "name": "gate-1"}})
 FAMILIES = mask_of(FAMILY)
@@ -205,3 +209,22 @@ def test_the_end_of_an_event_is_told_to_eye(tmp_path: object, broker: Broker) ->
     finally:
         eye.close()
         link.stop()
+
+
+def test_noise_is_declared_and_makes_the_interval_wider() -> None:
+    plain, noisy = (message_of(replace(STORED, epsilon=e), SETTINGS) for e in (None, 0.5))
+    assert (plain.epsilon, noisy.epsilon) == (None, 0.5)
+    assert plain.families is not None
+    assert noisy.families is not None
+    assert noisy.families.share == plain.families.share
+    assert noisy.families.high - noisy.families.low > plain.families.high - plain.families.low
+
+
+@pytest.mark.parametrize("percent", [None, 50])
+def test_a_table_is_stored_with_its_noise(tmp_path: Path, percent: int | None) -> None:
+    with closing(Ledger(tmp_path / "ledger.db", rules(), World().now())) as ledger:
+        kept = table(FakeEye(tmp_path / "none.sock"), 1).model_copy(update={"epsilon_percent": percent})
+        ledger.keep_table(kept, "0" * 32, 1)
+        (stored,) = ledger.pending_tables(8)
+    assert stored.epsilon == (None if percent is None else 0.5)
+    assert sum(b[3] for b in stored.blocks) == stored.people

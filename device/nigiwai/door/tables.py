@@ -47,8 +47,8 @@ class TraitTable(Record):
     k: Annotated[int, Field(ge=5, le=1_000)]
     people: People
     blocks: Annotated[tuple[Block, ...], Field(max_length=MOST_BLOCKS)]
-    epsilon: Annotated[float, Field(ge=0.05, le=10.0)] | None = None
-    """With how much noise on the blocks' numbers (eye/noise.py); None without."""
+    epsilon_percent: Annotated[int, Field(ge=5, le=1_000)] | None = None
+    """With how much noise on the blocks' numbers (eye/noise.py), in hundredths; None without."""
 
     @model_validator(mode="after")
     def _adds_up(self) -> "TraitTable":

@@ -60,8 +60,8 @@ class Traits:
         model: looks at people; without it stature alone speaks. told: `sex`, `teen`, `senior` where switched on.
         epsilon: of the noise on the blocks' numbers; None for none. Raises SettingsError where that cannot be drawn.
         """
-        self._epsilon = epsilon
-        self._noise = None if epsilon is None else open_noise(epsilon)
+        self._epsilon_percent = None if epsilon is None else round(100 * epsilon)
+        self._noise = None if self._epsilon_percent is None else open_noise(self._epsilon_percent / 100)
         self._run, self._make_ground = run, ground
         self._model, self._told = model, frozenset(told)
         stages = ladder(sex="sex" in self._told, teen="teen" in self._told, senior="senior" in self._told)
@@ -173,7 +173,7 @@ class Traits:
             k=self._rule.k,
             people=table.people,
             blocks=tuple((b.companies, b.sexes, b.bands, b.people) for b in blocks),
-            epsilon=self._epsilon,
+            epsilon_percent=self._epsilon_percent,
         )
 
     def _adopt(self, kept: bytes) -> None:

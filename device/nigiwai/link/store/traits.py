@@ -90,4 +90,6 @@ def _table_of(row: sqlite3.Row) -> StoredTable:
 
 def _blocks_as_json(table: TraitTable) -> object:
     """A list of blocks; where their numbers have noise, a table with that list and epsilon."""
-    return table.blocks if table.epsilon is None else {"blocks": table.blocks, "epsilon": table.epsilon}
+    if table.epsilon_percent is None:
+        return table.blocks
+    return {"blocks": table.blocks, "epsilon": table.epsilon_percent / 100}
