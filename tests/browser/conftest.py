@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A real Chromium before a real link, and eye's real answers to staff behind it."""
 
+import re
 import secrets
 import shutil
 import subprocess
@@ -21,7 +22,9 @@ from nigiwai.eye.types import Crossing, Direction, Track
 from nigiwai.lab.broker import free_port
 from nigiwai.lab.demo import Part
 from nigiwai.settings import Gate, load
+from tests.conftest import PROOF
 from tests.link.harness import Broker, wait_for
+from tests.link.test_page import words_of
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 ARGUMENTS = [
@@ -33,6 +36,12 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+VIEWS = [("ja", "phone"), ("en", "desktop"), ("en", "phone"), ("ja", "desktop")][: 4 if PROOF else 2]
+"""Languages and sizes in which every flow is gone through."""
+
+WORDS = {
+    language: {**words_of("words.js")[language], **words_of("words-staff.js")[language]} for language in ("ja", "en")
+}
 SIZES = {"phone": (390, 844), "desktop": (1280, 800)}
 LANGUAGES = ("ja", "en")
 PIN = "314159"
@@ -276,6 +285,12 @@ def open_page(chromium: Any) -> Iterator[OpenPage]:
 def expected(error: str) -> bool:
     """A refusal, and a network that the test itself took away."""
     return "status of 4" in error or "ERR_INTERNET_DISCONNECTED" in error
+
+
+def say(page: Any, key: str, **values: object) -> str:
+    """What the page says under that key in its language."""
+    text = WORDS[page.get_attribute("html", "lang")][key]
+    return re.sub(r"\{(\w+)\}", lambda blank: str(values.get(blank[1], blank[0])), text)
 
 
 def sign_in(page: Any, pin: str = PIN) -> None:

@@ -8,15 +8,23 @@ from typing import Any
 
 import pytest
 
-from tests.browser.conftest import LANGUAGES, PIN, SIZES, Device, MakeDevice, OpenPage, sign_in
+from tests.browser.conftest import PIN, VIEWS, Device, MakeDevice, OpenPage, say, sign_in
 from tests.browser.test_now import inked
 from tests.link.harness import wait_for
 
 pytestmark = pytest.mark.browser
+View = tuple[str, str]
+
+
+@pytest.fixture(scope="module", params=VIEWS, ids="-".join)
+def view(request: pytest.FixtureRequest) -> View:
+    """The language and size of the phone or computer; each has a device of its own."""
+    found: View = request.param
+    return found
 
 
 @pytest.fixture(scope="module")
-def device(make_device: MakeDevice) -> Device:
+def device(make_device: MakeDevice, view: View) -> Device:
     device = make_device(broker=True)
     for i in range(20):
         device.eye.count(4 + i % 3, 1 + i % 3, after_s=240)
@@ -25,11 +33,16 @@ def device(make_device: MakeDevice) -> Device:
 
 
 @pytest.fixture
-def staff(device: Device, open_page: OpenPage) -> Any:
-    """The staff's page on a phone, in English, signed in."""
-    page = open_page(f"{device.url}/staff?lang=en")
+def staff(device: Device, open_page: OpenPage, view: View) -> Any:
+    """The staff's page, signed in."""
+    language, size = view
+    page = open_page(f"{device.url}/staff?lang={language}", size)
     sign_in(page)
     return page
+
+
+def wait_done(page: Any, key: str, **values: object) -> None:
+    page.wait_for_selector(f'#done-text:text-is("{say(page, key, **values)}")')
 
 
 def tab(page: Any, name: str) -> None:
@@ -42,16 +55,13 @@ def audited(device: Device) -> list[str]:
         return [row[0] for row in db.execute("SELECT command FROM audit WHERE source = 'page' ORDER BY id")]
 
 
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_a_wrong_pin_is_refused_and_the_right_one_opens(
-    device: Device, open_page: OpenPage, size: str, language: str
-) -> None:
+def test_a_wrong_pin_is_refused_and_the_right_one_opens(device: Device, open_page: OpenPage, view: View) -> None:
+    language, size = view
     page = open_page(f"{device.url}/staff?lang={language}", size)
     page.fill("#pin", "000000")
     page.click("#sign-in button")
     page.wait_for_selector("#problem:not([hidden])")
-    assert {"ja": "PINが違います", "en": "Wrong PIN"}[language] in page.inner_text("#problem-text")
+    assert page.inner_text("#problem-text") == say(page, "error-wrong_pin")
     assert page.input_value("#pin") == ""
     sign_in(page)
     page.reload()
@@ -63,11 +73,11 @@ def test_a_wrong_pin_is_refused_and_the_right_one_opens(
 def test_hand_work_is_done_shown_and_audited(device: Device, staff: Any, open_page: OpenPage) -> None:
     staff.fill("#inside", "123")
     staff.click("#set-inside button")
-    staff.wait_for_selector('#done-text:text-is("People inside set to 123.")')
+    wait_done(staff, "done-inside", n=123)
     staff.select_option("#topic", "weather")
     staff.fill("#text", "雨で入口が混雑 <script>alert(1)</script>")
     staff.click("#incident button")
-    staff.wait_for_selector('#done-text:text-is("Recorded.")')
+    wait_done(staff, "done-noted")
     staff.fill("#staff-in", "3")
     staff.fill("#staff-out", "2")
     staff.click("#staff-passages button")
@@ -81,7 +91,7 @@ def test_hand_work_is_done_shown_and_audited(device: Device, staff: Any, open_pa
     staff.wait_for_selector("#sheet table")
     sheet = staff.inner_text("#sheet")
     assert "<script>alert(1)</script>" in sheet, "shown as text"
-    assert "In 3 / Out 2" in sheet
+    assert f"{say(staff, 'entered')} 3 / {say(staff, 'left')} 2" in sheet
     assert staff.evaluate("window.printed") is True
     with staff.expect_download() as download:
         staff.click('a[href="/api/staff/day.csv"]')
@@ -98,30 +108,19 @@ def test_the_day_prints_on_one_page(device: Device, staff: Any) -> None:
     assert staff.evaluate("document.querySelector('#sheet canvas').width") >= 1_800, "fine enough for paper"
 
 
-@pytest.mark.parametrize(
-    ("language", "yes", "no", "says"),
-    [
-        ("ja", "開始する", "やめる", "場内の人数(いま77人)が0人に戻ります"),
-        ("en", "Start", "Cancel", "The people inside (now 77) begin at zero"),
-    ],
-)
-def test_the_start_of_an_event_asks_first(
-    device: Device, open_page: OpenPage, language: str, yes: str, no: str, says: str
-) -> None:
-    staff = open_page(f"{device.url}/staff?lang={language}")
-    sign_in(staff)
+def test_the_start_of_an_event_asks_first(device: Device, staff: Any, open_page: OpenPage) -> None:
     staff.fill("#inside", "77")
     staff.click("#set-inside button")
-    now = open_page(f"{device.url}/?lang={language}")
+    now = open_page(f"{device.url}/")
     now.wait_for_selector('#inside:text-is("77")')
     before = len(audited(device))
 
     for refuse in ("#sure-no", "Escape"):
         staff.click('#event button[value="start"]')
         staff.wait_for_selector("#sure[open]")
-        assert says in staff.inner_text("#sure-text")
-        assert staff.inner_text("#sure-yes") == yes
-        assert staff.inner_text("#sure-no") == no
+        assert staff.inner_text("#sure-text") == say(staff, "sure-start-inside", n=77)
+        assert staff.inner_text("#sure-yes") == say(staff, "event-start")
+        assert staff.inner_text("#sure-no") == say(staff, "sure-no")
         assert staff.evaluate("document.activeElement.id") == "sure-no", "Enter by mistake starts nothing"
         staff.keyboard.press("Escape") if refuse == "Escape" else staff.click(refuse)
         staff.wait_for_selector("#sure:not([open])", state="attached")
@@ -140,10 +139,10 @@ def test_the_start_of_an_event_asks_first(
 def test_an_event_starts_at_nobody(device: Device, staff: Any, open_page: OpenPage) -> None:
     staff.click('#event button[value="start"]')
     staff.click("#sure-yes")
-    staff.wait_for_selector('#done-text:text-is("The event has started.")')
+    wait_done(staff, "done-start")
     open_page(f"{device.url}/?lang=en").wait_for_selector('#inside:text-is("0")')
     staff.click('#event button[value="end"]')
-    staff.wait_for_selector('#done-text:text-is("The event has ended.")')
+    wait_done(staff, "done-end")
 
 
 def test_a_check_from_the_first_tap_to_the_stamp(device: Device, staff: Any, open_page: OpenPage) -> None:
@@ -156,18 +155,20 @@ def test_a_check_from_the_first_tap_to_the_stamp(device: Device, staff: Any, ope
         staff.click("#tap-in" if i < 11 else "#tap-out")  # the last one was no entry: taken back
         staff.wait_for_timeout(130)  # a finger's pace: faster is taken for a bounce
     staff.click("#take-back")
-    staff.wait_for_selector('#tapped:text-is("11 passages tapped")')
+    staff.wait_for_selector(f'#tapped:text-is("{say(staff, "tapped", n=11)}")')
     staff.wait_for_selector('#check-rows tr:first-child td:nth-child(2):text-is("11")')
     staff.click("#end-check")
-    staff.wait_for_selector('#done-text:text-is("The check is over and its result is recorded.")', timeout=30_000)
+    wait_done(staff, "check-done")
 
     cells = staff.locator("#check-rows tr:first-child td").all_inner_texts()
     assert cells == ["11", "12", "0", "1"]
-    assert "Undecided" in staff.inner_text("#check-verdict-text"), "eleven passages decide nothing"
+    undecided = say(staff, "verdict-open").split("{n}")[0]
+    assert undecided in staff.inner_text("#check-verdict-text"), "eleven passages decide nothing"
     assert staff.locator("#check-shrinking tr").count() == 5
-    now = open_page(f"{device.url}/?lang=en")
-    now.wait_for_selector("#details dd:has-text('undecided')")
-    assert "with 95 % between" in now.inner_text("#range")
+    now = open_page(f"{device.url}/?lang={staff.get_attribute('html', 'lang')}")
+    stamp = say(staff, "accuracy-open").split("{at} ")[1].split("{error}")[0].strip(" ,")
+    now.wait_for_selector(f"#details dd:has-text('{stamp}')")
+    assert now.inner_text("#range").startswith(say(staff, "range").split("{low}")[0].strip())
 
 
 def test_a_check_that_eyes_restart_ended_is_said_to_be_lost(device: Device, staff: Any) -> None:
@@ -177,7 +178,7 @@ def test_a_check_that_eyes_restart_ended_is_said_to_be_lost(device: Device, staf
     with device.eye._lock:
         device.eye._caller._hang_up()  # link hears a hello again, as after a restart
     staff.wait_for_selector("#check-start:not([hidden])", timeout=30_000)
-    assert "ended early" in staff.inner_text("#problem-text")
+    assert staff.inner_text("#problem-text") == say(staff, "error-check_lost")
 
 
 def test_an_answer_that_a_start_overtook_ends_no_check(device: Device, staff: Any) -> None:
@@ -254,11 +255,42 @@ def test_a_gate_is_dragged_tried_undone_and_saved(device: Device, staff: Any) ->
     assert device.eye.orders.gates[0].line == before
     drag()
     staff.click("#gate-save")
-    staff.wait_for_selector('#done-text:text-is("Saved and in use.")')
+    wait_done(staff, "done-gates")
     wait_for(lambda: device.eye.orders.gates[0].line != before, "eye to take the gate")
     (x, y), _ = device.eye.orders.gates[0].line
     assert x > before[0][0]
     assert y < before[0][1]
+
+
+def test_a_finger_drags_a_gate_out_of_the_view_and_is_told_what_comes_of_it(
+    make_device: MakeDevice, open_page: OpenPage, view: View
+) -> None:
+    """Real touches: the line follows to the view's edge and no further; once saved, the device says what is wrong."""
+    language, size = view
+    device = make_device()
+    page = open_page(f"{device.url}/staff?lang={language}#aim", size, has_touch=True)
+    sign_in(page)
+    page.wait_for_selector('[data-handle="0:0"]')
+    page.click("#aim-on")
+    touch = page.context.new_cdp_session(page)
+
+    def drag_down(handle: str) -> None:
+        page.locator("#floor").scroll_into_view_if_needed()
+        box = page.locator(f'[data-handle="{handle}"]').bounding_box()
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        touch.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [{"x": x, "y": y}]})
+        for step in range(1, 6):
+            point = {"x": x, "y": y + step * 60}
+            touch.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [point]})
+        touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+    drag_down("0:0")
+    drag_down("0:1")
+    page.click("#gate-save")
+    wait_done(page, "done-gates")
+    wait_for(lambda: [y for _, y in device.eye.orders.gates[0].line] == [1.0, 1.0], "eye to take the gate")
+    told = say(page, "hint-gate_at_edge", gate="door", have=0, need=3)
+    page.wait_for_selector(f'#advice li:has-text("{told}")', timeout=30_000)
 
 
 def test_a_gate_moves_by_keyboard_and_stays_in_view(device: Device, staff: Any) -> None:
@@ -281,15 +313,15 @@ def test_somebody_else_drew_first(device: Device, staff: Any, open_page: OpenPag
         page.focus('[data-handle="0:-1"]')
         page.keyboard.press("ArrowUp" if page is staff else "ArrowLeft")
     staff.click("#gate-save")
-    staff.wait_for_selector('#done-text:text-is("Saved and in use.")')
+    wait_done(staff, "done-gates")
     other.click("#gate-save")
     other.wait_for_selector("#problem:not([hidden])")
-    assert "ほかの人" in other.inner_text("#problem-text")
+    assert other.inner_text("#problem-text") == say(other, "error-conflict")
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_anybody_can_read_what_is_sent(device: Device, open_page: OpenPage, language: str) -> None:
-    page = open_page(f"{device.url}/sent?lang={language}")
+def test_anybody_can_read_what_is_sent(device: Device, open_page: OpenPage, view: View) -> None:
+    language, size = view
+    page = open_page(f"{device.url}/sent?lang={language}", size)
     page.wait_for_selector("#messages section pre")
     wait_for(lambda: "nigiwai/v1/sakura-hall/east-door/totals" in page.inner_text("#messages"), "the totals")
     shown = page.locator("#messages pre").all_inner_texts()
@@ -303,7 +335,7 @@ def test_an_expired_session_says_so(device: Device, staff: Any) -> None:
     staff.fill("#inside", "5")
     staff.click("#set-inside button")
     staff.wait_for_selector("#sign-in:not([hidden])")
-    assert "Your time is over" in staff.inner_text("#problem-text")
+    assert staff.inner_text("#problem-text") == say(staff, "error-signed_out")
 
 
 def test_https_with_the_devices_own_certificate(make_device: MakeDevice, certificate: str, open_page: OpenPage) -> None:
@@ -326,8 +358,10 @@ def test_a_zone_is_added_named_and_saved_and_a_gate_is_tried(device: Device, sta
     walker = threading.Thread(target=_cross, args=(device, stop), daemon=True)
     walker.start()
     try:
-        staff.wait_for_selector("#trial-list li:has-text('queue: 1')")
-        staff.wait_for_selector("#trial-list li:not(:has-text('in 0')):has-text('in ')", timeout=40_000)
+        staff.wait_for_selector(f'#trial-list li:text-is("{say(staff, "tried-zone", name="queue", n=1)}")')
+        entered = say(staff, "entered").lower()
+        nobody, anybody = f"{entered} 0", f"{entered} "
+        staff.wait_for_selector(f"#trial-list li:not(:has-text('{nobody}')):has-text('{anybody}')", timeout=40_000)
     finally:
         stop.set()
         walker.join()
@@ -336,7 +370,7 @@ def test_a_zone_is_added_named_and_saved_and_a_gate_is_tried(device: Device, sta
     staff.wait_for_selector("#trial", state="hidden")
     assert (device.eye.orders.gates, device.eye.orders.zones) == (before, ()), "a trial changes nothing"
     staff.click("#gate-save")
-    staff.wait_for_selector('#done-text:text-is("Saved and in use.")')
+    wait_done(staff, "done-gates")
     wait_for(lambda: [z.name for z in device.eye.orders.zones] == ["queue"], "eye to take the zone")
     staff.click("#aim-off")
 
@@ -366,7 +400,7 @@ def test_taps_that_still_wait_are_in_the_result_when_the_check_is_ended(device: 
         staff.evaluate("document.getElementById('tap-in').click()")
         staff.wait_for_timeout(130)
     staff.evaluate("document.getElementById('end-check').click()")
-    staff.wait_for_selector('#done-text:text-is("The check is over and its result is recorded.")', timeout=60_000)
+    wait_done(staff, "check-done")
 
     cells = staff.locator("#check-rows tr:first-child td").all_inner_texts()
     assert cells == ["5", "5", "0", "0"]
@@ -384,12 +418,12 @@ def test_taps_outlive_a_reload_and_a_lost_network(device: Device, staff: Any) ->
     for _ in range(2):
         staff.click("#tap-in")
         staff.wait_for_timeout(130)
-    staff.wait_for_selector("#tapped:has-text('wait for the network')")
+    staff.wait_for_selector(f"#tapped:has-text('{say(staff, 'unsent', n=2)}')")
     staff.context.set_offline(False)
     staff.wait_for_selector('#check-rows tr:first-child td:nth-child(2):text-is("5")')
     assert staff.is_hidden("#problem"), "that it was away is not said for ever"
     staff.reload()
-    staff.wait_for_selector('#tapped:text-is("5 passages tapped")')
+    staff.wait_for_selector(f'#tapped:text-is("{say(staff, "tapped", n=5)}")')
     staff.click("#tap-in")
     staff.wait_for_selector('#check-rows tr:first-child td:nth-child(2):text-is("6")')
     staff.click("#take-back")
@@ -401,8 +435,8 @@ def test_taps_outlive_a_reload_and_a_lost_network(device: Device, staff: Any) ->
 
 def test_the_day_of_the_notice_is_recorded_and_shown(device: Device, staff: Any) -> None:
     tab(staff, "notice")
-    staff.wait_for_selector("#notice-standing-text:has-text('not recorded yet')")
+    staff.wait_for_selector(f"#notice-standing-text:has-text('{say(staff, 'notice-not-yet')}')")
     staff.fill("#since", "2026-04-01")
     staff.click("#notice-up button")
-    staff.wait_for_selector("#notice-standing-text:has-text('hangs since 2026-04-01')")
+    staff.wait_for_selector(f"#notice-standing-text:has-text('{say(staff, 'notice-since', since='2026-04-01')}')")
     assert device.eye.orders.notice_hung

@@ -116,7 +116,8 @@ def test_events_end_when_the_board_closes(board: Board, client: Client) -> None:
     assert "data:" not in client.get("/api/events").text
 
 
-def _words(name: str = "words.js", table: str = "words") -> dict[str, dict[str, str]]:
+def words_of(name: str = "words.js", table: str = "words") -> dict[str, dict[str, str]]:
+    """A table of words by language, as the page has it."""
     text = (STATIC / name).read_text(encoding="utf-8")
     body = text[text.index("{", text.index(f"const {table} =")) :]
     body = body[: body.index("\n};") + 2]
@@ -129,7 +130,7 @@ TABLES = [("words.js", "words"), ("words-staff.js", "words"), ("words-sent.js", 
 
 @pytest.mark.parametrize(("name", "table"), TABLES)
 def test_both_languages_say_the_same_things(name: str, table: str) -> None:
-    words = _words(name, table)
+    words = words_of(name, table)
 
     assert words["ja"].keys() == words["en"].keys()
     assert all(text.strip() for key, text in words["ja"].items())
@@ -139,14 +140,14 @@ def test_both_languages_say_the_same_things(name: str, table: str) -> None:
 
 
 def test_there_is_a_sentence_for_every_light() -> None:
-    words = _words()
+    words = words_of()
     needed = {c.value for c in Cause if c is not Cause.NONE} | {s.value for s in Subject} | {v.value for v in Light}
     needed |= {f"{s}.{light}" for s in Subject for light in (Light.OK, Light.UNKNOWN)}
     assert needed <= words["ja"].keys()
 
 
 def test_there_is_a_sentence_for_every_hint_and_refusal() -> None:
-    words = _words("words-staff.js")["ja"]
+    words = words_of("words-staff.js")["ja"]
     assert {f"hint-{h}" for h in Hint} <= words.keys()
     source = "".join(p.read_text(encoding="utf-8") for p in STATIC.parents[1].rglob("*.py"))
     refusals = set(re.findall(r'(?:Answer|refuse|_error)\((?:\d+, )?"(\w+)"', source))
@@ -155,7 +156,7 @@ def test_there_is_a_sentence_for_every_hint_and_refusal() -> None:
 
 
 def test_every_word_that_a_page_asks_for_is_there() -> None:
-    known = set(_words()["ja"]) | set(_words("words-staff.js")["ja"]) | set(_words("words-sent.js")["ja"])
+    known = set(words_of()["ja"]) | set(words_of("words-staff.js")["ja"]) | set(words_of("words-sent.js")["ja"])
     for path in STATIC.glob("*.html"):
         asked = set(re.findall(r'data-word(?:-label)?="([\w-]+)"', path.read_text(encoding="utf-8")))
         assert asked <= known, path
@@ -165,14 +166,14 @@ def test_every_word_that_a_page_asks_for_is_there() -> None:
 
 
 def test_every_field_of_every_message_is_explained() -> None:
-    explained = _words("words-sent.js", "fields")["ja"].keys()
+    explained = words_of("words-sent.js", "fields")["ja"].keys()
     for kind in SENT:
         assert _fields(kind.model_json_schema(by_alias=True)) <= explained | {s.value for s in Subject}, kind
 
 
 def test_the_messages_of_home_assistant_and_sparkplug_are_explained_too() -> None:
     """A word may be explained for its family alone, as the page looks it up."""
-    explained = _words("words-sent.js", "fields")["ja"].keys()
+    explained = words_of("words-sent.js", "fields")["ja"].keys()
     announced = json.loads(discovery(Topics("ward", "gate-1"), ("door",), gone=("old",)))
     announced["components"] = list(announced["components"].values())
     metrics = [Metric("a", Type.UINT64, 1, 5), Metric("b", Type.STRING, None, 5, historical=True)]
@@ -180,7 +181,7 @@ def test_the_messages_of_home_assistant_and_sparkplug_are_explained_too() -> Non
     for family, message in (("homeassistant", announced), ("sparkplug", told)):
         assert {f"{family}.{key}" for key in _keys(message)} <= explained, family
     kinds = {"homeassistant", "nbirth", "ndata", "ndeath", *(kind.__name__.lower() for kind in SENT)}
-    words = _words("words-sent.js")["ja"].keys()
+    words = words_of("words-sent.js")["ja"].keys()
     assert {f"kind-{kind}{more}" for kind in kinds for more in ("", "-text")} <= words
 
 

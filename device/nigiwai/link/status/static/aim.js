@@ -97,6 +97,7 @@ function grab(made, ref) {
     event.preventDefault();
     remember();
     dragging = ref;
+    by("floor").setPointerCapture(event.pointerId); // the floor stays; the handle is drawn anew under the finger
     made.focus();
   });
   made.addEventListener("keydown", (event) => {
