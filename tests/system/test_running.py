@@ -255,6 +255,22 @@ def test_page_is_served_to_the_local_network_only(house: House) -> None:
         socket.create_connection((INSIDE, 8080), timeout=2, source_address=("203.0.113.1", 0))
 
 
+def test_an_update_that_is_refused_is_told_on_the_page_and_in_the_journal(house: House) -> None:
+    """From a stick, as root; link sees the note through its cage."""
+    stick = "/opt/stick"
+    house.machine.run("mkdir", "-p", stick)
+    house.machine.write(f"{stick}/manifest.json", "{}")
+    house.machine.write("/etc/nigiwai/release-signers", "")
+    done = house.machine.run("/usr/local/bin/nigiwai", "update", stick, check=False)
+    assert (done.returncode, "E21: " in done.stderr) == (12, True), done.stderr
+
+    def shown() -> bool:
+        with urllib.request.urlopen(f"http://{INSIDE}:8080/api/now", timeout=10) as page:
+            return [trouble["code"] for trouble in json.load(page)["troubles"]] == ["E21"]
+
+    wait_for("the page says so", shown)
+
+
 def test_link_that_is_killed_comes_back_and_misses_nothing(house: House) -> None:
     house.await_bins()
     eye_before, link_before = house.machine.main_pid(EYE), house.machine.main_pid(LINK)
