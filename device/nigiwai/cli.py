@@ -25,6 +25,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "eye": "Run the service that has the camera and no network.",
         "link": "Run the service that has the network and no camera.",
         "check": "Say what is well and what is not, and what to do.",
+        "view": "Estimate where the camera hangs, from the people it sees.",
         "status": "Say how this device is.",
         "logs": "Show what the services said, without secrets.",
         "venue": "Run the access point of a venue without a network.",

@@ -122,7 +122,7 @@ class Zone(Section):
 
 
 class View(Section):
-    """Where the camera hangs and how it looks: what makes metres of pixels. Without it nobody's height is known."""
+    """Where the camera hangs; without it nobody's height is known. `nigiwai view` estimates it from the people seen."""
 
     height_m: Annotated[float, Field(ge=1.5, le=10.0)] = Field(description="The lens above the floor, in metres.")
     tilt_deg: Annotated[float, Field(ge=0.0, le=90.0)] = Field(

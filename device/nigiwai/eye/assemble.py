@@ -6,6 +6,7 @@ import cv2
 from nigiwai.errors import SettingsError
 from nigiwai.eye.detector import Detector
 from nigiwai.eye.gates import Gates
+from nigiwai.eye.ground import measured
 from nigiwai.eye.lookout import Lookout
 from nigiwai.eye.manifest import Entry, find_model, find_trait_model
 from nigiwai.eye.pipeline import Pipeline
@@ -67,4 +68,6 @@ def open_pipeline(
         )
     tracker = Tracker(TrackerConfig(high_score=detector.entry.thresholds.high))
     looking = None if every_frame else lookout or Lookout(settings.gate)
-    return Pipeline(detector, tracker, lambda size: Gates(settings.gate, size), watch, looking)
+    return Pipeline(
+        detector, tracker, lambda size: Gates(settings.gate, size, measured(settings.view, size)), watch, looking
+    )

@@ -27,7 +27,8 @@ import numpy as np
 
 from nigiwai.clock import BootNs
 from nigiwai.eye.gate_line import GateLine
-from nigiwai.eye.motion import squareness
+from nigiwai.eye.ground import Ground, bands_px
+from nigiwai.eye.motion import Floats, squareness
 from nigiwai.eye.types import Crossing, Direction, Track
 from nigiwai.geometry import Point
 from nigiwai.settings import Gate
@@ -38,6 +39,9 @@ Filtered foot points of still people stray by 2 to 3 % (sd) when the detector's 
 
 HYSTERESIS_ABOVE = 0.25
 """The same 25 cm of somebody seen from above, whose size is twice the breadth of the shoulders, 1.0 m."""
+
+CLEAR_M = 0.25
+"""The same on the floor: where the view is measured the band is at least as wide as these 25 cm look at the line."""
 
 EDGE_SHARE = 0.5
 """Share of the room between gate and picture's edge that the band may take."""
@@ -128,6 +132,9 @@ class Lane:
 
     name: str
     line: GateLine
+    bands: tuple[Floats, Floats] | None = None
+    """Points (K, 2) along the line and the band (K,) there, both in px, where the view is measured."""
+
     people: dict[int, Passage] = field(default_factory=dict)
     counted: deque[tuple[BootNs, tuple[float, float], Direction, int]] = field(default_factory=lambda: deque(maxlen=64))
     passers: list[int] = field(default_factory=list)
@@ -136,8 +143,10 @@ class Lane:
 class Gates:
     """All gates of one view."""
 
-    def __init__(self, gates: Sequence[Gate], size: tuple[int, int]) -> None:
-        self._lanes = [Lane(g.name, GateLine.of(g.line, g.inside, size)) for g in gates]
+    def __init__(self, gates: Sequence[Gate], size: tuple[int, int], ground: Ground | None = None) -> None:
+        """ground: the view, where it is measured; without, the band goes by the size of each person."""
+        lines = [(g.name, GateLine.of(g.line, g.inside, size)) for g in gates]
+        self._lanes = [Lane(name, line, _bands(line, ground)) for name, line in lines]
         self._at: BootNs | None = None
         self._passers: tuple[int, ...] = ()
 
@@ -165,7 +174,7 @@ def _update(lane: Lane, tracks: Sequence[Track], at: BootNs) -> list[Crossing]:
     lane.passers.clear()
     crossings: list[Crossing] = []
     seen = [t for t in tracks if t.seen]
-    for track, sample in zip(seen, _samples(lane.line, seen, at), strict=True):
+    for track, sample in zip(seen, _samples(lane, seen, at), strict=True):
         passage = lane.people.get(track.number)
         if passage is None:
             passage = lane.people[track.number] = _first_sight(lane, track, sample)
@@ -177,25 +186,33 @@ def _update(lane: Lane, tracks: Sequence[Track], at: BootNs) -> list[Crossing]:
     return crossings
 
 
-def _samples(line: GateLine, tracks: Sequence[Track], at: BootNs) -> list[Sample]:
+def _bands(line: GateLine, ground: Ground | None) -> tuple[Floats, Floats] | None:
+    """The band along the line where the view is measured."""
+    return None if ground is None else bands_px(ground.view, np.array(line.corners), CLEAR_M)
+
+
+def _samples(lane: Lane, tracks: Sequence[Track], at: BootNs) -> list[Sample]:
     """What the gate sees of each track."""
     if not tracks:
         return []
-    inner = line.inner_of(np.array([t.foot for t in tracks]).T).tolist()
-    samples = [
-        Sample(at, t.foot, i, *size) for t, i, size in zip(tracks, inner, _sizes(tracks, line.size[1]), strict=True)
-    ]
-    _narrow_bands(line, [s for s in samples if abs(s.inner) < s.band])
+    feet = np.array([t.foot for t in tracks]).T
+    inner = lane.line.inner_of(feet).tolist()
+    sizes = _sizes(tracks, lane, feet)
+    samples = [Sample(at, t.foot, i, *size) for t, i, size in zip(tracks, inner, sizes, strict=True)]
+    _narrow_bands(lane.line, [s for s in samples if abs(s.inner) < s.band])
     return samples
 
 
-def _sizes(tracks: Sequence[Track], picture_px: float) -> list[tuple[float, float]]:
-    """Size and band of each, in px, in a picture that high."""
+def _sizes(tracks: Sequence[Track], lane: Lane, feet: Floats) -> list[tuple[float, float]]:
+    """Size and band of each, in px."""
     xyxy = np.array([t.xyxy for t in tracks]).T
     left, top, right, bottom = xyxy
-    high, wide = bottom - top, right - left
-    scale = np.maximum(high, 2 * wide)
-    band = scale * (HYSTERESIS + (HYSTERESIS_ABOVE - HYSTERESIS) * squareness(xyxy, picture_px))
+    scale = np.maximum(bottom - top, 2 * (right - left))
+    band = scale * (HYSTERESIS + (HYSTERESIS_ABOVE - HYSTERESIS) * squareness(xyxy, lane.line.size[1]))
+    if lane.bands is not None:
+        points, there = lane.bands
+        nearest = ((feet[:, :, None] - points.T[:, None]) ** 2).sum(axis=0).argmin(axis=1)
+        band = np.maximum(band, there[nearest])
     return list(zip(scale.tolist(), band.tolist(), strict=True))
 
 
@@ -215,7 +232,9 @@ def _first_sight(lane: Lane, track: Track, sample: Sample) -> Passage:
     if track.origin is not None and track.age_s > 0:
         began = BootNs(sample.at - round(track.age_s * 1e9))
         inner = lane.line.inner(Point(*track.origin))
-        first = Sample(began, track.origin, inner, sample.scale, _sizes([track], lane.line.size[1])[0][1])
+        first = Sample(
+            began, track.origin, inner, sample.scale, _sizes([track], lane, np.array([track.origin]).T)[0][1]
+        )
         if abs(inner) < first.band:
             _narrow_bands(lane.line, [first])
     passage = Passage(first, first, first)

@@ -15,6 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nigiwai import settings
+from nigiwai.eye.body import boxes
+from nigiwai.eye.motion import standing, xyxy_to_xywh
 from nigiwai.eye.view import View
 from nigiwai.geometry import Point, polyline_length
 
@@ -81,20 +84,54 @@ class Ground:
         return middle, middle * float(np.hypot(self.scale_sd, 0.03))
 
 
+def bands_px(view: View, line: Floats, metres: float, steps: int = 9) -> tuple[Floats, Floats] | None:
+    """Points (K, 2) along a line (N, 2) in px, and how far (K,) across it somebody moves there who walks `metres`.
+
+    What moves is where an adult seems to stand (motion.standing), so a camera overhead, to which shoulders move faster
+    than the floor, is reckoned with. None where the line reaches the horizon.
+    """
+    share = np.linspace(0, len(line) - 1, steps)
+    points = np.stack([np.interp(share, np.arange(len(line)), line[:, k]) for k in (0, 1)], axis=1)
+    floor = view.to_floor(points)
+    along = np.gradient(points, axis=0)
+    across = np.stack((-along[:, 1], along[:, 0]), axis=1) / np.maximum(np.hypot(*along.T), 1e-9)[:, None]
+    on_floor = np.gradient(floor, axis=0)
+    step = np.stack((-on_floor[:, 1], on_floor[:, 0]), axis=1) / np.maximum(np.hypot(*on_floor.T), 1e-9)[:, None]
+    if not np.isfinite(floor).all():
+        return None
+    seen = [_stands(view, floor + way * metres * step) for way in (-1, 1)]
+    moved = np.abs(((seen[1] - seen[0]) * across).sum(axis=1)) / 2
+    return (points, moved) if np.isfinite(moved).all() and (moved > 0).all() else None
+
+
+def _stands(view: View, floor: Floats) -> Floats:
+    """Where (N, 2) in px adults at floor points (N, 2) seem to stand."""
+    xywh = xyxy_to_xywh(boxes(view, floor, np.full(len(floor), PEOPLE_M)).T)
+    return np.stack(standing(xywh, np.inf), axis=1)
+
+
+def measured(view: settings.View | None, size: tuple[int, int]) -> Ground | None:
+    """The view of the settings for pictures of `size`; None where it is not set."""
+    return None if view is None else given(View(view.height_m, view.tilt_deg, view.fov_deg, size, view.distortion))
+
+
 def given(view: View) -> Ground:
     """A view whose height, tilt and lens were measured: to 3 cm and 1 degree by hand."""
     return Ground(view, 0.03, 1.0, 0.03 / view.height_m + np.radians(1.0))
 
 
-def estimate(boxes: Floats, size: tuple[int, int], fov_deg: float, seed: int = 0) -> Ground | Refusal:
-    """The view in which boxes (N, 4) are people on a flat floor, or why there is none.
+def estimate(
+    people: Floats, size: tuple[int, int], fov_deg: float, seed: int = 0, who: NDArray[np.int64] | None = None
+) -> Ground | Refusal:
+    """The view in which boxes `people` (N, 4) are people on a flat floor, or why there is none.
 
-    boxes: left, top, right, bottom in px of whole people, each person once or a few times; those cut by the edge must
-    be left out. fov_deg: the lens's horizontal angle of view.
+    people: left, top, right, bottom in px of whole people, each person once or a few times; those cut by the edge must
+    be left out. fov_deg: the lens's horizontal angle of view. who (N,): whose box each is, where people are in it more
+    than once: the uncertainty goes by people then, of whom few may be children all.
     """
-    foot, head, x = boxes[:, 3], boxes[:, 1], (boxes[:, 0] + boxes[:, 2]) / 2
-    if len(boxes) < LEAST_PEOPLE:
-        return Refusal(f"only {len(boxes)} whole people were seen; at least {LEAST_PEOPLE} are needed")
+    foot, head, x = people[:, 3], people[:, 1], (people[:, 0] + people[:, 2]) / 2
+    if len(people) < LEAST_PEOPLE:
+        return Refusal(f"only {len(people)} whole people were seen; at least {LEAST_PEOPLE} are needed")
     span = float(np.subtract(*np.percentile(foot, [95, 5]))) / size[1]
     if span < LEAST_SPAN:
         return Refusal(f"all people stood at one distance (feet within {span:.0%} of the picture's height)")
@@ -108,11 +145,19 @@ def estimate(boxes: Floats, size: tuple[int, int], fov_deg: float, seed: int = 0
     if scatter > MOST_SCATTER:
         return Refusal(f"the heights fit no flat floor (they scatter by {scatter:.0%})")
     rng = np.random.default_rng(seed)
-    again = [_fit(data[rng.integers(0, len(data), len(data))], size, fov_deg, fitted) for _ in range(30)]
+    again = [_fit(data[_drawn(rng, len(data), who)], size, fov_deg, fitted) for _ in range(30)]
     spread = np.array([a for a in again if a is not None]).std(axis=0)
     stature = PEOPLE_SD_M / PEOPLE_M
     height_sd = float(np.hypot(spread[0], fitted[0] * stature))
     return Ground(_view(fitted, size, fov_deg), height_sd, float(spread[1]), float(height_sd / fitted[0]))
+
+
+def _drawn(rng: np.random.Generator, n: int, who: NDArray[np.int64] | None) -> NDArray[np.int64]:
+    """Rows drawn with replacement, or all rows of people who are."""
+    if who is None:
+        return rng.integers(0, n, n)
+    people = np.unique(who)
+    return np.concatenate([np.flatnonzero(who == p) for p in rng.choice(people, len(people))])
 
 
 def _view(fitted: tuple[float, float], size: tuple[int, int], fov_deg: float) -> View:

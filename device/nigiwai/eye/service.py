@@ -23,6 +23,7 @@ from nigiwai.eye.bins import BinBuilder
 from nigiwai.eye.cameras import Camera, open_camera
 from nigiwai.eye.detector import Detector
 from nigiwai.eye.gates import Gates
+from nigiwai.eye.ground import measured
 from nigiwai.eye.keepsake import VIEW_NAME, open_keepsake
 from nigiwai.eye.known_view import KnownView
 from nigiwai.eye.latest import Latest, NoPictureYet
@@ -84,6 +85,7 @@ class Eye:
     def __init__(self, settings: Settings, camera: Camera, pipeline: Pipeline, caller: Caller, orders: Orders) -> None:
         self._camera, self._pipeline, self._caller, self._orders = camera, pipeline, caller, orders
         self._gates = [g.name for g in settings.gate]
+        self._measured = settings.view
         self._replaying = settings.camera.source == "recording" and settings.camera.pace == "fast"
         self._run = caller.run
         self._builder: BinBuilder | None = None
@@ -183,7 +185,7 @@ class Eye:
         self._gates = [g.name for g in gates]
         self.sums |= {name: {"in": 0, "out": 0} for name in self._gates if name not in self.sums}
         lookout = Lookout(gates) if self.view is None else self.view.change_gates(gates)
-        self._pipeline.change_gates(lambda size: Gates(gates, size), lookout)
+        self._pipeline.change_gates(lambda size: Gates(gates, size, measured(self._measured, size)), lookout)
         if self._builder is not None:
             for closed in self._builder.change_gates(self._gates, now):
                 self._caller.add(closed)

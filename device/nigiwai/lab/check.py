@@ -2,6 +2,7 @@
 """What is well on this machine and what is not: one finding a thing, each with what to do."""
 
 import contextlib
+import math
 import os
 import shutil
 from collections.abc import Callable, Collection, Iterator
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from nigiwai import settings as settings_file
 from nigiwai.errors import NigiwaiError
-from nigiwai.settings import Settings
+from nigiwai.settings import Gate, Settings
 
 _FIRST_FRAME_S = 10.0
 _LOW_DISK_MIB = 500
@@ -66,8 +67,22 @@ def check(settings_path: Path, only: Collection[str] = ()) -> Iterator[Finding]:
 def _settings(settings: Settings) -> Finding:
     if not settings.gate:
         return Finding("settings", Verdict.FAIL, "no [[gate]] is set, so nobody is counted; draw one", 3)
-    names = ", ".join(g.name for g in settings.gate)
+    names = ", ".join(g.name + _width(settings, g) for g in settings.gate)
     return Finding("settings", Verdict.OK, f"gates {names}; digest {settings.sha256[:12]}")
+
+
+def _width(settings: Settings, gate: Gate) -> str:
+    """How wide a gate is on the floor, where the view is measured."""
+    from nigiwai.eye.ground import measured
+
+    size = (settings.camera.width_px, settings.camera.height_px)
+    ground = measured(settings.view, size)
+    if ground is None:
+        return ""
+    metres = ground.length_m([(x * size[0], y * size[1]) for x, y in gate.line])
+    if math.isnan(metres):
+        return " (reaches above the horizon: draw it on the floor)"
+    return f" ({metres:.2f} m wide, +-{metres * ground.scale_sd:.2f})"
 
 
 def _model(settings: Settings) -> Finding:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nigiwai.eye.body import boxes
 from nigiwai.eye.types import Detections
 from nigiwai.eye.view import View
 from nigiwai.lab.crowd import Moment
@@ -147,27 +148,9 @@ def sample(moments: Iterable[Moment], fps: float, jitter: float = 0.0, seed: int
 
 
 def _boxes(view: View, xy: Floats, height: Floats) -> tuple[Floats, Floats]:
-    """Boxes (N, 4) around people as a stack of discs, and how far they are from the camera (N,)."""
-    if not len(xy):
-        return np.zeros((0, 4)), np.zeros(0)
-    rings = ((0.0, 0.17), (0.5, 0.2), (0.8, 0.24), (0.97, 0.1))
-    angle = np.arange(8) * np.pi / 4
-    circle = np.stack((np.cos(angle), np.sin(angle)), axis=1)
-    solid = [
-        np.concatenate(
-            (
-                xy[:, None] + r * circle * (height / 1.7)[:, None, None],
-                np.broadcast_to((z * height)[:, None, None], (len(xy), 8, 1)),
-            ),
-            axis=2,
-        )
-        for z, r in rings
-    ]
-    pixels = view.project(np.concatenate(solid, axis=1))
+    """Boxes (N, 4) around people, and how far they are from the camera (N,)."""
     head = np.column_stack((xy, height)) - np.array([0.0, 0.0, view.height_m])
-    return np.concatenate((np.nanmin(pixels, axis=1), np.nanmax(pixels, axis=1)), axis=1), np.hypot(
-        *head.T[:2]
-    ) + 0 * head[:, 2]
+    return boxes(view, xy, height), np.hypot(*head.T[:2]) + 0 * head[:, 2]
 
 
 def _share_inside(boxes: Floats, size: tuple[int, int]) -> Floats:
