@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from nigiwai.door.field import Audited, CheckOff, CheckOn, CheckResult, Matched, Order
-from nigiwai.link.auditing import AUDIT, confusion_of
+from nigiwai.link.auditing import AUDIT, audited_so_far, confusion_of
 from nigiwai.link.checking import Checking
 from nigiwai.link.ledger import Ledger
 from nigiwai.link.status.deeds import EndCheck, StartCheck
 from nigiwai.link.zone import load_zone
 from nigiwai.settings import parse
-from tests.link.world import World
+from tests.link.world import World, rules
 
 SETTINGS = parse({"device": {"site": "ward", "name": "gate-1"}})
 BATCH = Audited(k=10, children=31, children_said=2, others=64, others_said=0)
@@ -21,8 +21,6 @@ BATCH = Audited(k=10, children=31, children_said=2, others=64, others_said=0)
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    from tests.link.world import rules
-
     opened = Ledger(tmp_path / "ledger.db", rules(), World().now())
     yield opened
     opened.close()
@@ -49,7 +47,9 @@ def check(ledger: Ledger, batch: Audited | None, *, discard: bool = False) -> li
 
 
 def test_batches_are_summed_until_they_replace_the_simulation(ledger: Ledger) -> None:
+    assert audited_so_far(None) == {"children": 0, "others": 0, "least": 50}
     check(ledger, BATCH)
+    assert audited_so_far(ledger.latest_hand(AUDIT)) == {"children": 31, "others": 64, "least": 50}
     first = ledger.latest_hand(AUDIT)
     assert first is not None
     assert confusion_of(first) is None, "31 children are too few"

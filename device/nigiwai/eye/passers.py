@@ -40,8 +40,8 @@ CHILDREN = 0.33
 CERTAIN = 0.85
 """How surely somebody who was not counted must be a child, or none, to count as company."""
 
-LIKELY = 0.55
-"""The probability from which a kind of group is told."""
+LIKELY = 0.5
+"""The likeliest kind of group is told if it is likelier than this: families, adults only, or children only."""
 
 
 @dataclass(slots=True)
@@ -100,12 +100,13 @@ def company_of(children: Sequence[float]) -> Company:
     for chance in children:
         numbers = np.convolve(numbers, [1 - chance, chance])
     mixed = numbers[1:-1]
-    if mixed.sum() >= LIKELY:
+    likeliest = max(numbers[0], numbers[-1], mixed.sum())
+    if likeliest <= LIKELY:
+        return Company.UNKNOWN
+    if likeliest == mixed.sum():
         shares = [mixed[0], mixed[1:2].sum(), mixed[2:].sum()]
         return (Company.FAMILY_1, Company.FAMILY_2, Company.FAMILY_3)[int(np.argmax(shares))]
-    if max(numbers[0], numbers[-1]) < LIKELY:
-        return Company.UNKNOWN
-    return Company.ADULTS if numbers[0] >= LIKELY else Company.CHILDREN
+    return Company.ADULTS if likeliest == numbers[0] else Company.CHILDREN
 
 
 class Passers:

@@ -32,6 +32,12 @@ def added(before: Noted | None, batch: Audited) -> dict[str, Any]:
     return sums
 
 
+def audited_so_far(sums: Noted | None) -> dict[str, int]:
+    """For the staff: how many children and others were tapped and counted so far, and how many of each it takes."""
+    body = _NONE if sums is None else sums.body
+    return {"children": body["children"], "others": body["others"], "least": LEAST}
+
+
 def confusion_of(audited: Noted) -> Confusion | None:
     """The confusion that the sums give; None where they are of too few, or tell children and others not apart."""
     sums = audited.body

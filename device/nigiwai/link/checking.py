@@ -8,7 +8,7 @@ from typing import Any
 
 from nigiwai.door.field import MOST_TAPS, CheckOff, CheckOn, CheckResult, Matched, Order, Reported, Tap, Untap
 from nigiwai.link.accuracy import Estimate, Seen, Watched, error_of, inside_bounds, judge, needed, shrinking
-from nigiwai.link.auditing import AUDIT, added
+from nigiwai.link.auditing import AUDIT, added, audited_so_far
 from nigiwai.link.ledger import Ledger
 from nigiwai.link.occupancy import since_mark
 from nigiwai.link.report import Mark, Tally
@@ -155,6 +155,7 @@ class Checking:
             "running": begun,
             "lost": self._lost,
             "last": self.stamp(),
+            "audited": audited_so_far(self._ledger.latest_hand(AUDIT)),
             "limit": self._settings.page.check_limit_percent,
             "fewest": needed(Seen(0, 0, 0), self._settings.page.check_limit_percent / 100),
         }

@@ -61,6 +61,7 @@ function show(standing) {
   by("check-start").hidden = running !== null;
   by("check-running").hidden = running === null;
   by("check-need").textContent = standing.fewest === null ? "" : say("check-need", { n: standing.fewest, limit: standing.limit });
+  by("check-audit").textContent = say("check-audit", standing.audited);
   if (standing.lost && wasRunning) problem({ error: "check_lost" });
   if (running !== null) {
     adopt(running.number);
