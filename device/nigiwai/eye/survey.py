@@ -16,8 +16,8 @@ from nigiwai.eye.stature import BROADEST, Floats, covered, whole
 from nigiwai.eye.types import Track
 
 MOST_ABOVE = 0.3
-"""If more than this share of the boxes away from the edges is broad, people are mostly seen from above (of rendered ones
-from overhead 76 %), and the few upright boxes in the corners of such a view would be taken for another one."""
+"""If more than this share of the boxes away from the edges is broad, people are mostly seen from above, and the few
+upright boxes in the corners of such a view would be taken for another one. Of rendered people from overhead 76 % are."""
 
 APART_NS = 500_000_000
 """Between two looks at one person: two thirds of a metre of walking."""
