@@ -74,9 +74,9 @@ def _at_work(page: Any) -> dict[str, list[str]]:
     page.wait_for_selector("#sure[open]")
     found["sure"] = violations(page)
     page.click("#sure-no")
-    page.click('[data-tab="check"]')
     page.context.clear_cookies()
-    page.click("#start-check button")
+    page.fill("#inside", "1")
+    page.click("#set-inside button")
     page.wait_for_selector("#problem:not([hidden])")
     found["signed out"] = violations(page)
     return found
