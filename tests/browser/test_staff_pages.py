@@ -206,6 +206,28 @@ def test_an_answer_that_a_start_overtook_ends_no_check(device: Device, staff: An
     staff.wait_for_selector("#check-start:not([hidden])", timeout=30_000)
 
 
+def test_answers_that_come_in_another_order_show_no_old_state(device: Device, staff: Any) -> None:
+    """The first look at the notice is answered after the second, which was asked for when its day had been recorded."""
+    held: list[Any] = []
+
+    def hold(route: Any) -> None:
+        if held:
+            route.continue_()
+        else:
+            held.append((route, route.fetch()))
+
+    staff.route("**/api/staff/notice", hold)
+    tab(staff, "notice")
+    wait_for(lambda: held or staff.wait_for_timeout(50), "the first look to be on its way")
+    staff.fill("#since", "2026-03-01")
+    staff.click("#notice-up button")
+    staff.wait_for_selector("#notice-standing-text:has-text('2026-03-01')")
+    route, answer = held[0]
+    route.fulfill(response=answer)
+    staff.wait_for_timeout(500)
+    assert "2026-03-01" in staff.inner_text("#notice-standing-text")
+
+
 def test_aiming_shows_boxes_and_advice_and_never_a_picture(device: Device, staff: Any) -> None:
     tab(staff, "aim")
     staff.wait_for_selector("#floor svg .gate", state="attached")
@@ -433,7 +455,11 @@ def test_taps_outlive_a_reload_and_a_lost_network(device: Device, staff: Any) ->
     staff.wait_for_selector("#check-start:not([hidden])", timeout=30_000)
 
 
-def test_the_day_of_the_notice_is_recorded_and_shown(device: Device, staff: Any) -> None:
+def test_the_day_of_the_notice_is_recorded_and_shown(make_device: MakeDevice, open_page: OpenPage, view: View) -> None:
+    device = make_device()
+    language, size = view
+    staff = open_page(f"{device.url}/staff?lang={language}", size)
+    sign_in(staff)
     tab(staff, "notice")
     staff.wait_for_selector(f"#notice-standing-text:has-text('{say(staff, 'notice-not-yet')}')")
     staff.fill("#since", "2026-04-01")

@@ -51,6 +51,19 @@ export async function place() {
   if (now.site) [by("site").textContent, by("device").textContent] = [now.site, now.device];
 }
 
+// Answers come in any order; one that was asked for before one that has been taken is no longer so: null.
+export function newestOf(asking) {
+  let asked = 0;
+  let taken = 0;
+  return async () => {
+    const mine = ++asked;
+    const answer = await asking();
+    if (mine < taken) return null;
+    taken = mine;
+    return answer;
+  };
+}
+
 // What a tab does while it is open: at once, again every so many milliseconds, and when a phone wakes or is online again.
 export function polled(refresh, everyMs) {
   let timer = null;

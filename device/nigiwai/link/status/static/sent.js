@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The messages this device sent last, to the letter, and what each field of them means.
 
-import { ask, by, facts, label, make, onReturn, place, speaker } from "./common.js";
+import { ask, by, facts, label, make, newestOf, onReturn, place, speaker } from "./common.js";
 import { words as common } from "./words.js";
 import { fields, words as own } from "./words-sent.js";
 
@@ -9,6 +9,7 @@ const EVERY_MS = 5_000;
 const say = speaker({ ja: { ...common.ja, ...own.ja }, en: { ...common.en, ...own.en } });
 const explain = speaker(fields);
 const ORDER = ["totals", "counts", "traits", "zones", "info", "health", "availability", "alert", "response", "nbirth", "ndata", "ndeath", "homeassistant"];
+const newest = newestOf(() => ask("/api/sent"));
 let shown = "";
 
 // The kind of a message, and what is left of its topic: our own tree, Sparkplug's, Home Assistant's.
@@ -64,7 +65,8 @@ function keysOf(payload) {
 }
 
 async function show() {
-  const sent = await ask("/api/sent");
+  const sent = await newest();
+  if (sent === null) return;
   by("stale").hidden = Array.isArray(sent);
   if (!Array.isArray(sent)) return;
   sent.sort((a, b) => rank(a) - rank(b));

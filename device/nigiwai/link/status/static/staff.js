@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Signing in, the tabs, and what staff note by hand. Checking and aiming are fetched when they are opened.
 
-import { ask, by, label, make, number, place, speaker } from "./common.js";
+import { ask, by, label, make, newestOf, number, place, speaker } from "./common.js";
 import { words as common } from "./words.js";
 import { words as own } from "./words-staff.js";
 
@@ -46,11 +46,12 @@ export async function read(what) {
 // Asking and acting upon one thing: an answer asked for before an act, and come after it, is no longer so.
 export function inOrder(what) {
   let turns = 0;
+  const newest = newestOf(() => read(what));
   return {
     async read() {
       const before = turns;
-      const answer = await read(what);
-      return before === turns ? answer : { error: "overtaken" };
+      const answer = await newest();
+      return answer !== null && before === turns ? answer : { error: "overtaken" };
     },
     async act(deed) {
       turns += 1;
@@ -94,10 +95,11 @@ async function openTab() {
   opened[tab]?.open();
 }
 
+const noticed = inOrder("notice");
 opened.notice = { open: showNotice };
 
 async function showNotice() {
-  const notice = await read("notice");
+  const notice = await noticed.read();
   if (notice.error) return;
   by("notice-standing").hidden = false;
   by("notice-standing").dataset.state = { on: "ok", waiting: "warn", off: "unknown" }[notice.estimates];
@@ -110,12 +112,12 @@ async function gates() {
   return aim.gates ?? [];
 }
 
-function onSubmit(id, deedOf, text) {
+function onSubmit(id, deedOf, text, carryOut = act) {
   by(id).addEventListener("submit", async (event) => {
     event.preventDefault();
     const form = event.target;
     const data = Object.fromEntries(new FormData(form, event.submitter));
-    const answer = await act(deedOf(data));
+    const answer = await carryOut(deedOf(data));
     if (answer.error) return;
     form.reset();
     done(text(data));
@@ -163,7 +165,7 @@ onSubmit("staff-passages", (d) => ({ what: "staff_passages", gate: d.gate, enter
 onSubmit("notice-up", (d) => ({ what: "notice_up", since: d.since }), (d) => {
   showNotice();
   return say("done-notice", { since: d.since });
-});
+}, noticed.act);
 by("print").addEventListener("click", async () => {
   const day = await read("day");
   if (day.error) return;
