@@ -260,11 +260,20 @@ def test_who_is_gone_is_forgotten() -> None:
 
 
 def test_looks_of_another_time_are_another_persons() -> None:
-    seen = Impressions([BootNs(1), BootNs(5)], [90.0, 90.0], [np.zeros(4), np.ones(4)], [np.zeros(2), np.ones(2)])
-    first = seen.between(BootNs(0), BootNs(3))
+    at = [BootNs(i * S) for i in (1, 2, 5)]
+    bands, sexes = [np.zeros(4), np.ones(4), np.full(4, 9.0)], [np.zeros(2), np.ones(2), np.ones(2)]
+    seen = Impressions(at, [90.0] * 3, bands, sexes)
+    first = seen.between(BootNs(0), BootNs(3 * S))
     assert first is not None
-    assert first[0].tolist() == [0, 0, 0, 0]
-    assert seen.between(BootNs(6), BootNs(9)) is None
+    assert first[0].tolist() == [0.5, 0.5, 0.5, 0.5]
+    assert seen.between(BootNs(6 * S), BootNs(9 * S)) is None
+
+
+@pytest.mark.parametrize("at", [[], [S], [S, S + 100_000_000]])
+def test_who_was_seen_for_a_moment_is_not_guessed_at(at: list[int]) -> None:
+    n = len(at)
+    seen = Impressions([BootNs(t) for t in at], [90.0] * n, [np.zeros(4)] * n, [np.zeros(2)] * n)
+    assert seen.between(BootNs(0), BootNs(9 * S)) is None
 
 
 # -- what is said ------------------------------------------------------------------------------------------------------

@@ -26,6 +26,10 @@ LARGER = 1.2
 AGAIN_NS = 400_000_000
 """A further look at somebody who is not larger than before comes this much later: another pose."""
 
+LEAST = 2
+LEAST_SPAN_NS = 300_000_000
+"""Of whom only one pose was seen, or two of the same moment, the picture says nothing."""
+
 LEAST_PX = 36.0
 MOST_HIDDEN = 0.4
 """The share of a box that somebody nearer may cover: head and shoulders say most; the model has seen such people."""
@@ -52,12 +56,12 @@ class Impressions:
     sex: list[Floats] = field(default_factory=list)
 
     def between(self, first: BootNs, last: BootNs) -> "tuple[Floats, Floats] | None":
-        """The mean log probabilities of bands (4,) and sexes (2,) over the looks of that time; None without any.
+        """The mean log probabilities of bands (4,) and sexes (2,) over the looks of that time; None of too few.
 
         Looks at one person err alike, so their mean counts as one look: more would be claimed than is known.
         """
         chosen = [i for i, t in enumerate(self.at) if first <= t <= last]
-        if not chosen:
+        if len(chosen) < LEAST or self.at[chosen[-1]] - self.at[chosen[0]] < LEAST_SPAN_NS:
             return None
         return np.mean([self.band[i] for i in chosen], axis=0), np.mean([self.sex[i] for i in chosen], axis=0)
 
