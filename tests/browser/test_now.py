@@ -82,6 +82,14 @@ def test_numbers_come_by_themselves(device: Device, open_page: OpenPage, size: s
     assert page.locator("#quarters tr").count() > 0, "the same as a table"
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing hangs over the side"
     assert page.get_attribute("html", "lang") == language
+    numbers, lights = (page.locator(".column").nth(i).bounding_box() for i in (0, 1))
+    verdict = page.locator("#verdict").bounding_box()
+    assert 0 < numbers["y"] - verdict["y"] - verdict["height"] < 20, "the numbers come right below the light"
+    if size == "desktop":
+        assert numbers["x"] < lights["x"]
+        assert numbers["y"] == lights["y"], "side by side"
+    else:
+        assert numbers["y"] + numbers["height"] < lights["y"], "one below the other"
 
 
 @pytest.mark.parametrize(("language", "flag", "says"), SAYS)
