@@ -134,11 +134,11 @@ def figures(outcomes: Sequence[Outcome]) -> dict[str, float]:
         "stature_coverage": len(off) / len(people),
         "company_accuracy": float(np.mean(right)),
         "company_coverage": len(right) / len(people),
-        **_families(people),
+        **families(people),
     }
 
 
-def _families(people: Sequence[tuple[Visitor, Passer]]) -> dict[str, float]:
+def families(people: Sequence[tuple[Visitor, Passer]]) -> dict[str, float]:
     """People who came, and were said to have come, as parent and child."""
     pairs = Counter((true_company(v) in FAMILY, p.company in FAMILY) for v, p in people)
     both, missed, wrong = pairs[True, True], pairs[True, False], pairs[False, True]

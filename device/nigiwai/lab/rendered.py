@@ -22,7 +22,7 @@ from nigiwai.errors import NigiwaiError
 from nigiwai.eye.assemble import open_detector, open_pipeline, open_trait_model
 from nigiwai.eye.cameras.recording import Recording
 from nigiwai.eye.ground import given
-from nigiwai.eye.growth import SHOES_CM
+from nigiwai.eye.growth import OLDEST_CHILD, SHOES_CM
 from nigiwai.eye.likeness import Fusion
 from nigiwai.eye.passers import Passer, Passers
 from nigiwai.eye.pipeline import Pipeline
@@ -30,7 +30,7 @@ from nigiwai.eye.portraits import Portraits
 from nigiwai.eye.trait_model import TraitModel
 from nigiwai.eye.types import Frame, Track
 from nigiwai.eye.view import View
-from nigiwai.lab.company import Outcome, confusions, figures
+from nigiwai.lab.company import Outcome, confusions, families, figures
 from nigiwai.lab.visitors import Visitor
 from nigiwai.settings import Settings, load
 
@@ -144,6 +144,13 @@ def _seen(track: Track) -> Box:
     return track.xyxy if found is None or found[0] != found[0] else found  # NaN is not itself
 
 
+def seen_families(outcomes: Sequence[Outcome]) -> list[tuple[Visitor, Passer]]:
+    """Everybody but the families of whom no child was counted: of these nobody can tell what they are."""
+    people = [pair for o in outcomes for pair in o.people]
+    with_child = {v.group for v, _ in people if v.age <= OLDEST_CHILD}
+    return [(v, p) for v, p in people if not v.children or v.group in with_child]
+
+
 def replace_gates(settings: Settings, path: Path) -> Settings:
     """The settings with the gates of another file."""
     return settings.model_copy(update={"gate": load(path).gate})
@@ -162,6 +169,7 @@ def main(arguments: Sequence[str]) -> None:
     for i, outcome in enumerate(outcomes):  # groups of two recordings are no group
         outcome.people[:] = [(replace(v, group=v.group + 10_000 * i), p) for v, p in outcome.people]
     told = {k: round(v, 3) for k, v in figures(outcomes).items()}
+    told |= {f"{k}_whose_child_was_counted": round(v, 3) for k, v in families(seen_families(outcomes)).items()}
     sys.stdout.write(json.dumps({"figures": told, "confusions": confusions(outcomes)}, indent=1) + "\n")
 
 
