@@ -17,7 +17,7 @@ from nigiwai.eye.types import Track
 
 MOST_ABOVE = 0.3
 """If more than this share of the boxes away from the edges is broad, people are mostly seen from above, and the few
-upright boxes in the corners of such a view would be taken for another one. Of rendered people from overhead 76 % are."""
+upright boxes in the corners of such a view were taken for another one. From overhead 76 % of rendered people are."""
 
 APART_NS = 500_000_000
 """Between two looks at one person: two thirds of a metre of walking."""
