@@ -34,8 +34,8 @@ def test_sparing_frames_changes_no_score(measured: dict[str, Any]) -> None:
         assert one["f1"]["sparing"] == one["f1"]["every frame"], one
 
 
-def test_an_empty_view_costs_a_tenth_and_counts_nobody(measured: dict[str, Any]) -> None:
+def test_an_empty_view_costs_a_twentieth_and_counts_nobody(measured: dict[str, Any]) -> None:
     empty = measured["empty"]
     assert empty["counted"] == {"peers": 0, "every frame": 0, "sparing": 0}
     assert empty["inferred"] < 0.1 * empty["frames"]
-    assert empty["ms"]["sparing"] < 0.1 * empty["ms"]["peers"]
+    assert empty["ms"]["sparing"] < 0.05 * empty["ms"]["peers"]

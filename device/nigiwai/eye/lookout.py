@@ -12,8 +12,8 @@ from nigiwai.eye.watch import Watch
 from nigiwai.eye.watch_features import fingerprint, tiny
 from nigiwai.settings import Gate
 
-WATCH_NS = 250_000_000
-"""Between two measurements of the camera's health: its signs are held for seconds, so four a second are plenty."""
+WATCH_NS = 500_000_000
+"""Between two measurements of the camera's health: its signs are held for three seconds, so two a second are plenty."""
 
 
 class Lookout:

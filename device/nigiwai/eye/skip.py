@@ -132,7 +132,11 @@ class Skip:
 def _off(picture: Float32s, mean: Float32s) -> Float32s:
     """How far each pixel is off, after the change common to all is taken out."""
     off = picture - mean
-    return np.asarray(np.abs(off - np.median(off[::3, ::3])), np.float32)
+    # The median of every ninth pixel; numpy's own takes five times as long for so few.
+    some = off[::3, ::3].ravel()
+    middle = len(some) // 2
+    off -= np.partition(some, middle)[middle]
+    return np.asarray(np.abs(off, out=off))
 
 
 def _lively(track: Track) -> bool:
