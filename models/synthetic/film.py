@@ -143,17 +143,21 @@ def mot_lines(row: dict[str, Any]) -> str:
     return out
 
 
+def beside(folder: Path, name: str, ending: str) -> Path:
+    """The film's file of that ending; a name may have dots of its own, such as steep-1.2-1."""
+    return folder / f"{name}{ending}"
+
+
 def write_film(film: Film, folder: Path, every: int = 1, crf: int = 25, mot: bool = False) -> None:
     """Write the film and its truth; prints progress."""
     import av
 
     folder.mkdir(parents=True, exist_ok=True)
-    base = folder / film.name
-    base.with_suffix(".truth.jsonl").write_text(truth_lines(film))
-    base.with_suffix(".gates.toml").write_text(gate_toml(film.camera, film.place.door_half_m))
+    beside(folder, film.name, ".truth.jsonl").write_text(truth_lines(film))
+    beside(folder, film.name, ".gates.toml").write_text(gate_toml(film.camera, film.place.door_half_m))
     total = round(film.seconds * film.fps)
     tracks, boxes, started = [], [], time.monotonic()
-    with av.open(str(base.with_suffix(".mp4")), "w") as out:
+    with av.open(str(beside(folder, film.name, ".mp4")), "w") as out:
         options = {"crf": str(crf), "preset": "slow", "threads": "1"}
         stream = out.add_stream("libx264", rate=Fraction(film.fps, every), options=options)
         stream.width, stream.height, stream.pix_fmt = film.camera.width, film.camera.height, "yuv420p"
@@ -172,6 +176,6 @@ def write_film(film: Film, folder: Path, every: int = 1, crf: int = 25, mot: boo
         "camera": describe_camera(film.camera),
         "seed": film.seed,
     }
-    base.with_suffix(".tracks.jsonl").write_text(to_json(head) + "\n" + "".join(tracks))
+    beside(folder, film.name, ".tracks.jsonl").write_text(to_json(head) + "\n" + "".join(tracks))
     if mot:
-        base.with_suffix(".mot.txt").write_text("".join(boxes))
+        beside(folder, film.name, ".mot.txt").write_text("".join(boxes))

@@ -12,7 +12,7 @@ import pytest
 from models.synthetic import bodies, figure, footage, outfit, paths, stature
 from models.synthetic.bodies import PART, Body, Skeleton
 from models.synthetic.camera import Camera
-from models.synthetic.film import Cast, Film, crossings, gate_toml, mot_lines, truth_lines
+from models.synthetic.film import Cast, Film, beside, crossings, gate_toml, mot_lines, truth_lines
 from models.synthetic.gait import comfortable_mps, stride_m
 from models.synthetic.light import indoor_light, painted_panorama
 from models.synthetic.mesh import box, join
@@ -266,3 +266,8 @@ def test_json_truth_is_compact_and_ordered() -> None:
     assert truth_lines(film) == ""
     assert json.loads('{"t":1.5}') == {"t": 1.5}
     assert Cast.__dataclass_fields__.keys() == {"actor", "way"}
+
+
+def test_films_whose_names_have_dots_lie_side_by_side() -> None:
+    paths = {beside(Path("out"), f"steep-1.2-{seed}", ".mp4") for seed in (1, 2)}
+    assert {p.name for p in paths} == {"steep-1.2-1.mp4", "steep-1.2-2.mp4"}
