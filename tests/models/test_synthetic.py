@@ -5,6 +5,7 @@ import inspect
 import itertools
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
