@@ -26,6 +26,7 @@ from nigiwai.link.ledger import Ledger, Rules
 from nigiwai.link.report import Tallier
 from nigiwai.link.status.app import build_app
 from nigiwai.link.status.board import Board
+from nigiwai.link.status.deeds import READS
 from nigiwai.link.status.desk import Desk
 from nigiwai.link.status.guard import MAX_BODY_BYTES
 from nigiwai.link.status.staff import Staff, mark_secret, safe_way
@@ -170,6 +171,19 @@ def test_cookies_are_closed_to_scripts_and_other_sites(bench: Bench) -> None:
         assert "HttpOnly" in cookie
         assert "SameSite=strict" in cookie
     assert PIN not in answer.text
+
+
+def test_no_answer_holds_a_secret(bench: Bench) -> None:
+    """Neither the PIN nor a cookie stands in the body of any answer, before or after signing in."""
+    paths = ["/", "/sent", "/staff", "/api/now", "/api/sent", "/api/staff", "/healthz", "/static/staff.js"]
+    paths += [f"/api/staff/{read}" for read in (*READS, "day.csv", "assessment.txt", "poster-a4.pdf")]
+    before = [bench.ask("GET", path) for path in paths]
+    bench.sign_in()
+    answers = before + [bench.ask("GET", path) for path in paths] + [bench.do(what="set_inside", inside=1)]
+    secrets = [PIN, *(cookie for cookie in bench.cookies.values())]
+    assert len(secrets) >= 3, "the PIN, the session and the phone's mark"
+    for answer in answers:
+        assert not any(secret.encode() in answer.content for secret in secrets), answer.url
 
 
 def test_signing_out_ends_the_session(bench: Bench) -> None:
