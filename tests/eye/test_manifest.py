@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nigiwai.errors import ModelError
-from nigiwai.eye.manifest import MANIFEST, find_model, known_models, load_manifest, read_weights
+from nigiwai.eye.manifest import MANIFEST, Thresholds, find_model, known_models, load_manifest, read_weights
 from tests.conftest import ROOT
 
 HASH = hashlib.sha256(b"weights").hexdigest()
@@ -50,6 +50,12 @@ def test_the_shipped_manifest() -> None:
     assert (320, 192) in ours.input.sizes
     assert (ours.input.dtype, ours.input.colour, ours.decode, ours.classes) == ("uint8", "bgr", "nigiwai", 1)
     assert all(k.entry.licence.startswith("Apache-2.0") for k in known.values())
+
+
+def test_people_begin_at_a_lower_score_where_the_camera_is_known_to_look_down_steeply() -> None:
+    both = Thresholds(low=0.3, high=0.55, high_from_above=0.4)
+    assert [both.high_at(tilt_deg) for tilt_deg in (None, 30.0, 59.9, 60.0, 90.0)] == [0.55, 0.55, 0.55, 0.4, 0.4]
+    assert Thresholds(low=0.3, high=0.55).high_at(90.0) == 0.55
 
 
 def test_an_entry_with_its_defaults(tmp_path: Path) -> None:
@@ -109,6 +115,11 @@ def test_a_size_that_the_model_has_not(tmp_path: Path, width: int, height: int |
             "[model.input]",
             "[model.thresholds]\nlow = 0.6\nhigh = 0.5\n[model.input]",
             ["model.'ours'.thresholds: low = 0.6 is above high = 0.5"],
+        ),
+        (
+            "[model.input]",
+            "[model.thresholds]\nlow = 0.3\nhigh_from_above = 0.2\n[model.input]",
+            ["model.'ours'.thresholds: low = 0.3 is above high_from_above = 0.2"],
         ),
         (
             'name = "ours"',

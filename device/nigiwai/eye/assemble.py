@@ -66,7 +66,8 @@ def open_pipeline(
             'gate: none is set; draw one, such as [[gate]] name = "door", line = [[0.0, 0.75], [1.0, 0.75]],'
             " inside = [0.5, 0.4]"
         )
-    tracker = Tracker(TrackerConfig(high_score=detector.entry.thresholds.high))
+    tilt_deg = None if settings.view is None else settings.view.tilt_deg
+    tracker = Tracker(TrackerConfig(high_score=detector.entry.thresholds.high_at(tilt_deg)))
     looking = None if every_frame else lookout or Lookout(settings.gate)
     return Pipeline(
         detector, tracker, lambda size: Gates(settings.gate, size, measured(settings.view, size)), watch, looking

@@ -61,11 +61,17 @@ class Input(_Table):
         return self
 
 
+FROM_ABOVE_DEG = 60.0
+"""Below the horizon: from here on a camera sees heads and shoulders rather than people."""
+
+
 class Thresholds(_Table):
     """Where detections begin. The tracker starts people at `high` and follows them down to `low`."""
 
     low: Score = 0.1
     high: Score = 0.5
+    high_from_above: Score | None = None
+    """`high` where the camera is known to look down steeply: people score less from there. Without it `high` holds."""
     nms_iou: Score = 0.6
     """Of two boxes that overlap by more than this (intersection over union) the better one stays."""
 
@@ -73,7 +79,15 @@ class Thresholds(_Table):
     def _low_is_below_high(self) -> "Thresholds":
         if self.low > self.high:
             raise ValueError(f"low = {self.low} is above high = {self.high}")
+        if self.high_from_above is not None and self.low > self.high_from_above:
+            raise ValueError(f"low = {self.low} is above high_from_above = {self.high_from_above}")
         return self
+
+    def high_at(self, tilt_deg: float | None) -> float:
+        """`high` for a camera that looks so far below the horizon, in degrees; None where nobody has measured it."""
+        if self.high_from_above is None or tilt_deg is None or tilt_deg < FROM_ABOVE_DEG:
+            return self.high
+        return self.high_from_above
 
 
 class Entry(_Table):
