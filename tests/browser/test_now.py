@@ -4,6 +4,7 @@
 import json
 import re
 import signal
+from statistics import median
 from typing import Any
 
 import pytest
@@ -151,15 +152,15 @@ def test_the_first_view_is_small_and_soon_usable_on_a_slow_phone(
 ) -> None:
     """4x slower processor, 3G (400 ms round trip, 1.6 Mbit/s): usable within 2 s, at most 150 kB over the wire.
 
-    The two seconds are judged by `make proof` alone, and of seven views the soonest: what else a machine does only ever
-    adds. The browser delays each request by the round trip, but not the handshakes of TCP and TLS.
+    The two seconds are judged by `make proof` alone, by the median of seven views. The browser delays each request
+    by the round trip, but not the handshakes of TCP and TLS.
     """
     device: Device = request.getfixturevalue(which)
     views = [_first_view(open_page("about:blank"), device.url) for _ in range(7 if PROOF else 1)]
     print("; ".join(f"usable after {ms:.0f} ms, {size:.0f} bytes" for ms, size, _ in views))  # noqa: T201
     assert max(size for _, size, _ in views) <= 150_000
     if PROOF:
-        assert min(ms / slack for ms, _, slack in views) <= 2_000, views
+        assert median(ms / slack for ms, _, slack in views) <= 2_000, views
 
 
 def _first_view(page: Any, url: str) -> tuple[float, float, float]:
