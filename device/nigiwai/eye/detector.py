@@ -64,7 +64,7 @@ class Detector:
         Raises ModelError where the file is absent, is not the entry's, or does not do what the entry says.
         """
         chosen = entry.size(*size) if size else entry.input.sizes[0]
-        session = _load(read_weights(entry, folder), folder / entry.file, threads)
+        session = load_session(read_weights(entry, folder), folder / entry.file, threads)
         detector = cls(entry, session, chosen, watch or NoStopwatch(), fixed=size is not None)
         detector._demand_contract(folder / entry.file)
         return detector
@@ -119,7 +119,7 @@ class Detector:
             raise ModelError(f"{path}: cannot be run at {sizes_text([self.size])}: {first_line(e)}") from None
 
 
-def _load(weights: bytes, path: Path, threads: int) -> ort.InferenceSession:
+def load_session(weights: bytes, path: Path, threads: int) -> ort.InferenceSession:
     """A session for the weights. Raises ModelError where they are no network."""
     try:
         return ort.InferenceSession(weights, session_options(threads), providers=["CPUExecutionProvider"])

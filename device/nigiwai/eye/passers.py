@@ -152,9 +152,7 @@ class Passers:
             self._waiting.append(Passer(number, crossing.gate, crossing.direction, at, crossing.at))
         self._note(tracks, at)
         for passer in (*self._waiting, *self._lately):
-            passer.looks = passer.looks or self._statures.looks(passer.number)
-            if self._portraits is not None:
-                passer.impressions = passer.impressions or self._portraits.of(passer.number)
+            self._learn(passer.number, passer)
         return self.settle(at)
 
     def settle(self, now: BootNs, *, everybody: bool = False) -> list[Settled]:
@@ -183,9 +181,14 @@ class Passers:
         for track in tracks:
             if track.seen and track.sure:
                 other = self._others.setdefault(track.number, Other(at))
-                other.seen_at, other.looks = at, other.looks or self._statures.looks(track.number)
-                if self._portraits is not None:
-                    other.impressions = other.impressions or self._portraits.of(track.number)
+                other.seen_at = at
+                self._learn(track.number, other)
+
+    def _learn(self, number: int, one: Passer | Other) -> None:
+        """What is measured of that track from now on, unless it is known already: tracks end before their passages."""
+        one.looks = one.looks or self._statures.looks(number)
+        if self._portraits is not None:
+            one.impressions = one.impressions or self._portraits.of(number)
 
     def forget(self) -> None:
         """The tracks begin anew: nothing more will be learnt of those who wait."""

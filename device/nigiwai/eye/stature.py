@@ -193,13 +193,18 @@ def whole(boxes: Floats, size: tuple[int, int], least_px: float = LEAST_PX) -> N
     return upright
 
 
+def _before(boxes: Floats, others: Floats) -> tuple[NDArray[np.bool_], Floats]:
+    """(N, M) whether each of the others is nearer (lower in the picture), (N, M, 2) how wide and high both share."""
+    low = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
+    shared = np.clip(low - np.maximum(boxes[:, None, :2], others[None, :, :2]), 0, None)
+    return others[None, :, 3] > boxes[:, None, 3], shared
+
+
 def hidden_share(boxes: Floats, others: Floats) -> Floats:
     """(N,) the share of each box that the nearer (lower in the picture) of some other boxes covers most of."""
-    low = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
-    shared = np.clip(low - np.maximum(boxes[:, None, :2], others[None, :, :2]), 0, None).prod(axis=2)
+    nearer, shared = _before(boxes, others)
     area = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
-    nearer = others[None, :, 3] > boxes[:, None, 3]
-    share: Floats = np.where(nearer, shared, 0.0).max(axis=1, initial=0.0) / np.maximum(area, 1e-9)
+    share: Floats = np.where(nearer, shared.prod(axis=2), 0.0).max(axis=1, initial=0.0) / np.maximum(area, 1e-9)
     return share
 
 
@@ -208,9 +213,6 @@ def covered(boxes: Floats, others: Floats) -> NDArray[np.bool_]:
 
     others: may hold the boxes themselves; nobody stands before themselves if both are the very same numbers.
     """
-    low = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
-    shared = np.clip(low - np.maximum(boxes[:, None, :2], others[None, :, :2]), 0, None)
+    nearer, shared = _before(boxes, others)
     wide = (boxes[:, 2] - boxes[:, 0])[:, None]
-    nearer = others[None, :, 3] > boxes[:, None, 3]
-    over: NDArray[np.bool_] = (nearer & (shared[..., 0] > 0.1 * wide) & (shared[..., 1] > 0)).any(axis=1)
-    return over
+    return np.asarray((nearer & (shared[..., 0] > 0.1 * wide) & (shared[..., 1] > 0)).any(axis=1))

@@ -11,7 +11,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from nigiwai.errors import ModelError
-from nigiwai.eye.detector import ORT_ERRORS, first_line, session_options
+from nigiwai.eye.detector import ORT_ERRORS, first_line, load_session
 from nigiwai.eye.manifest import TraitEntry, TraitOutput, read_weights
 
 Floats = NDArray[np.float64]
@@ -40,13 +40,7 @@ class TraitModel:
         Raises ModelError where the file is absent, is not the entry's, or does not do what the entry says.
         """
         path = folder / entry.file
-        try:
-            session = ort.InferenceSession(
-                read_weights(entry, folder), session_options(1), providers=["CPUExecutionProvider"]
-            )
-        except ORT_ERRORS as e:
-            raise ModelError(f"{path}: ONNX Runtime {ort.__version__} cannot run this file: {first_line(e)}") from None
-        model = cls(entry, session, most)
+        model = cls(entry, load_session(read_weights(entry, folder), path, 1), most)
         model._demand_contract(path)
         return model
 

@@ -9,7 +9,7 @@ python -m nigiwai.lab.company --fit        the weights of eye/companions.py, fit
 import json
 import sys
 from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -47,6 +47,15 @@ class Outcome:
     pairs: list[tuple[tuple[float, float, float, float], bool]] = field(default_factory=list)
     unmatched: int = 0
 
+    def add(self, settled: Sequence[Passer], truth: Mapping[tuple[int, BootNs], Visitor | None]) -> None:
+        """Takes passages that were let go; truth: whose each was, None where nobody's was near."""
+        for passer in settled:
+            visitor = truth[passer.number, passer.at]
+            if visitor is None:
+                self.unmatched += 1
+            else:
+                self.people.append((visitor, passer))
+
 
 def trial(seed: int, *, flow: float = FLOW, faults: Faults | None = None, seconds: float = SECONDS) -> Outcome:
     """One simulated entrance seen obliquely."""
@@ -67,12 +76,7 @@ def trial(seed: int, *, flow: float = FLOW, faults: Faults | None = None, second
         gone = [p for p in before if p not in passers.waiting]
         outcome.pairs += _pairs(passers, gone, truth)
         settled += gone
-    for passer in settled:
-        visitor = truth[passer.number, passer.at]
-        if visitor is None:
-            outcome.unmatched += 1
-        else:
-            outcome.people.append((visitor, passer))
+    outcome.add(settled, truth)
     return outcome
 
 
@@ -121,7 +125,11 @@ def true_company(visitor: Visitor) -> Company:
 def figures(outcomes: Sequence[Outcome]) -> dict[str, float]:
     """Every figure of docs/accuracy.md over all trials."""
     people = [pair for o in outcomes for pair in o.people]
-    known = [(v.age <= 12, band_of(p.known) is Band.CHILD) for v, p in people if band_of(p.known) is not Band.UNKNOWN]
+    known = [
+        (v.age <= OLDEST_CHILD, band_of(p.known) is Band.CHILD)
+        for v, p in people
+        if band_of(p.known) is not Band.UNKNOWN
+    ]
     hits = [np.mean([told is child for child, told in known if child is truth]) for truth in (True, False)]
     off = [abs(p.stature.metres - v.metres) for v, p in people if p.stature]
     right = [p.company is true_company(v) for v, p in people if p.company is not Company.UNKNOWN]

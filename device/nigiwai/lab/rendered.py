@@ -27,10 +27,12 @@ from nigiwai.eye.likeness import Fusion
 from nigiwai.eye.passers import Passer, Passers
 from nigiwai.eye.pipeline import Pipeline
 from nigiwai.eye.portraits import Portraits
+from nigiwai.eye.stature import best_box
 from nigiwai.eye.trait_model import TraitModel
-from nigiwai.eye.types import Frame, Track
+from nigiwai.eye.types import Frame
 from nigiwai.eye.view import View
 from nigiwai.lab.company import Outcome, confusions, families, figures
+from nigiwai.lab.overlaps import overlaps
 from nigiwai.lab.visitors import Visitor
 from nigiwai.settings import Settings, load
 
@@ -51,8 +53,11 @@ class Truth:
         """Whose box this is at that time; None where nobody's is near."""
         times = [t for t, _ in self.frames]
         _, people = self.frames[int(np.abs(np.array(times) - seconds).argmin())]
-        best = max(people, key=lambda p: _iou(p[1], box), default=None)
-        return None if best is None or _iou(best[1], box) < LEAST_IOU else self.visitors[best[0]]
+        if not people:
+            return None
+        shared = overlaps(np.array([there for _, there in people]), np.array([box]))[:, 0]
+        best = int(shared.argmax())
+        return None if shared[best] < LEAST_IOU else self.visitors[people[best][0]]
 
 
 def load_truth(path: Path, size: tuple[int, int]) -> Truth:
@@ -65,20 +70,13 @@ def load_truth(path: Path, size: tuple[int, int]) -> Truth:
     visitors = {}
     for number, p in people.items():
         ages = [other["age"] for other in people.values() if other["group"] == p["group"]]
-        children = sum(age <= 12 for age in ages)
+        children = sum(age <= OLDEST_CHILD for age in ages)
         tall = p["stature_m"] + SHOES_CM / 100
         visitors[number] = Visitor(p["age"], tall, p["group"], len(ages) - children, children)
     c = head["camera"]
     view = View(c["height_m"], c["tilt_deg"], c["hfov_deg"], size, c["distortion"])
     frames = [(row["t"], [(p["id"], tuple(p["box"])) for p in row["people"]]) for row in rows]
     return Truth(view, frames, visitors)
-
-
-def _iou(a: Sequence[float], b: Sequence[float]) -> float:
-    wide, high = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
-    shared = max(0.0, wide) * max(0.0, high)
-    union = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - shared
-    return shared / union if union > 0 else 0.0
 
 
 def watch(recording: Path, settings: Settings, model: TraitModel | None) -> Outcome:
@@ -98,12 +96,7 @@ def watch(recording: Path, settings: Settings, model: TraitModel | None) -> Outc
         settled += [p for p in before if p not in passers.waiting]
     settled += passers.waiting
     passers.settle(at, everybody=True)
-    for passer in settled:
-        visitor = who[passer.number, passer.at]
-        if visitor is None:
-            outcome.unmatched += 1
-        else:
-            outcome.people.append((visitor, passer))
+    outcome.add(settled, who)
     return outcome
 
 
@@ -133,15 +126,10 @@ def _see(
     if pipeline.inferred == inferred:
         passers.settle(frame.at)
         return
-    boxes = {t.number: _seen(t) for t in pipeline.tracks}
+    boxes = {t.number: best_box(t) for t in pipeline.tracks}
     for number in pipeline.passers:
         who[number, frame.at] = truth.at(seconds, boxes[number]) if number in boxes else None
     passers.update(pipeline.tracks, crossings, pipeline.passers, frame.at, frame.image)
-
-
-def _seen(track: Track) -> Box:
-    found = track.detected if track.seen else None
-    return track.xyxy if found is None or found[0] != found[0] else found  # NaN is not itself
 
 
 def seen_families(outcomes: Sequence[Outcome]) -> list[tuple[Visitor, Passer]]:

@@ -18,6 +18,7 @@ from nigiwai.eye.body import boxes
 from nigiwai.eye.types import Detections
 from nigiwai.eye.view import View
 from nigiwai.lab.crowd import Moment
+from nigiwai.lab.overlaps import overlaps
 
 Floats = NDArray[np.float64]
 
@@ -104,7 +105,7 @@ class Watcher:
 
     def _merge(self, rows: Floats, noise: Floats) -> Floats:
         """Two people who overlap become one box now and then."""
-        shared = _iou(rows[:, :4], rows[:, :4]) * (1 - np.eye(len(rows)))
+        shared = overlaps(rows[:, :4], rows[:, :4]) * (1 - np.eye(len(rows)))
         limit = _threshold(np.full(len(rows), self._faults.merge))
         gone = np.zeros(len(rows), np.bool_)
         for i in np.flatnonzero((noise < limit) & (shared > 0.3).any(axis=1)):
@@ -177,14 +178,6 @@ def _visible(boxes: Floats, depth: Floats) -> tuple[Floats, Floats]:
     return free.mean(axis=1), np.where(rows.any(axis=1), last / 10, 0.1)
 
 
-def _iou(a: Floats, b: Floats) -> Floats:
-    low, high = np.maximum(a[:, None, :2], b[None, :, :2]), np.minimum(a[:, None, 2:], b[None, :, 2:])
-    shared = np.clip(high - low, 0, None).prod(axis=2)
-    area_a, area_b = (a[:, 2:4] - a[:, :2]).prod(axis=1), (b[:, 2:4] - b[:, :2]).prod(axis=1)
-    iou: Floats = shared / np.maximum(area_a[:, None] + area_b[None] - shared, 1e-9)
-    return iou
-
-
 def _threshold(share: Floats) -> Floats:
     """The standard normal quantile of `share` (N,), near enough (Tukey's lambda); -inf at 0."""
     p = np.clip(share, 1e-12, 1 - 1e-12)
@@ -197,7 +190,7 @@ def _detections(rows: Floats, size: tuple[int, int]) -> Detections:
     rows[:, :4] = np.clip(rows[:, :4], 0, np.array([*size, *size]))
     rows = rows[((rows[:, 2:4] - rows[:, :2]) > 3).all(axis=1)]
     rows = rows[np.argsort(-rows[:, 4], kind="stable")]
-    near = np.triu(_iou(rows[:, :4], rows[:, :4]) > 0.6, 1)
+    near = np.triu(overlaps(rows[:, :4], rows[:, :4]) > 0.6, 1)
     keep = np.ones(len(rows), np.bool_)
     for i in range(len(rows)):
         if keep[i]:

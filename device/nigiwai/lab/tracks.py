@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from nigiwai.errors import NigiwaiError, SettingsError
 from nigiwai.eye.types import Track
+from nigiwai.lab.overlaps import overlaps
 
 Floats = NDArray[np.float64]
 Boxes = dict[int, tuple[float, float, float, float]]
@@ -137,7 +138,7 @@ class TrackJudge:
             "num_tracker_dets": sum(len(numbers) for _, _, numbers, _ in self._frames),
             "gt_ids": [np.array([people[n] for n in numbers], int) for numbers, *_ in self._frames],
             "tracker_ids": [np.array([tracks[n] for n in numbers], int) for _, _, numbers, _ in self._frames],
-            "similarity_scores": [_overlaps(true, found) for _, true, _, found in self._frames],
+            "similarity_scores": [overlaps(true, found) for _, true, _, found in self._frames],
         }
         quiet = {"PRINT_CONFIG": False, "THRESHOLD": 0.5}
         hota = self._metrics.HOTA().eval_sequence(data)
@@ -159,14 +160,6 @@ class TrackJudge:
 def _renumbered(frames: Iterator[list[int]]) -> dict[int, int]:
     """Numbers from 0 on, as the library wants them."""
     return {n: i for i, n in enumerate(sorted({n for numbers in frames for n in numbers}))}
-
-
-def _overlaps(a: Floats, b: Floats) -> Floats:
-    """(N, M) intersection over union."""
-    low, high = np.maximum(a[:, None, :2], b[None, :, :2]), np.minimum(a[:, None, 2:], b[None, :, 2:])
-    shared = np.clip(high - low, 0, None).prod(axis=2)
-    area_a, area_b = (a[:, 2:] - a[:, :2]).prod(axis=1), (b[:, 2:] - b[:, :2]).prod(axis=1)
-    return np.asarray(shared / np.maximum(area_a[:, None] + area_b[None] - shared, 1e-9))
 
 
 def to_line(score: TrackScore) -> str:
