@@ -68,9 +68,9 @@ def draw_camera(rng: Rng, width: int, height: int, steep_share: float = STEEP_SH
     """A camera over an entrance: 2.2 to 4 m, 15 to 90 degrees down, 60 to 110 degrees wide."""
     steep = rng.random() < steep_share
     tilt = (
-        float(90.0 if rng.random() < 0.35 else rng.uniform(58, 90))
+        float(90.0 if rng.random() < 0.35 else rng.uniform(LEAST_STEEP_DEG, 90))
         if steep
-        else float(np.clip(rng.normal(31, 10), 15, 58))
+        else float(np.clip(rng.normal(31, 10), 15, LEAST_STEEP_DEG))
     )
     up = float(rng.uniform(2.6, 4.0) if steep else rng.uniform(2.2, 4.0))
     hfov = float(np.clip(rng.normal(82, 14), 60, 110))

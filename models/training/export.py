@@ -128,11 +128,26 @@ def model_of(graph: Graph, source: str, kind: int) -> onnx.ModelProto:
         helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, CHANNELS, f"height/{s}", f"width/{s}"])
         for name, s in zip(OUTPUTS, STRIDES, strict=True)
     ]
-    made = helper.make_graph(graph.nodes, "nigiwai-person", [image], outputs, graph.weights)
+    return checked(graph, "nigiwai-person", image, outputs)
+
+
+def checked(graph: Graph, name: str, image: onnx.ValueInfoProto, outputs: list[onnx.ValueInfoProto]) -> onnx.ModelProto:
+    """A model of this graph, input and outputs, in the versions that devices run. Raises where ONNX finds it wrong."""
+    made = helper.make_graph(graph.nodes, name, [image], outputs, graph.weights)
     model = helper.make_model(made, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="nigiwai")
     model.ir_version = IR_VERSION
     onnx.checker.check_model(model, full_check=True)
     return model
+
+
+def from_bytes(body: Graph) -> Graph:
+    """The graph that takes `image`, bytes, where `body` takes `pixels`, 0..1."""
+    graph = Graph()
+    graph.node("Cast", "as_float", ["image"], to=TensorProto.FLOAT)
+    graph.node("Mul", "pixels", ["as_float", graph.constant("scale", np.array(1 / 255, np.float32))])
+    graph.nodes += body.nodes
+    graph.weights += body.weights
+    return graph
 
 
 def float_core(net: Net) -> onnx.ModelProto:
@@ -142,12 +157,7 @@ def float_core(net: Net) -> onnx.ModelProto:
 
 def float_model(net: Net) -> onnx.ModelProto:
     """The FP32 model as shipped: bytes in, conversion in the graph."""
-    graph, body = Graph(), core(net)
-    graph.node("Cast", "as_float", ["image"], to=TensorProto.FLOAT)
-    graph.node("Mul", "pixels", ["as_float", graph.constant("scale", np.array(1 / 255, np.float32))])
-    graph.nodes += body.nodes
-    graph.weights += body.weights
-    return model_of(graph, "image", TensorProto.UINT8)
+    return model_of(from_bytes(core(net)), "image", TensorProto.UINT8)
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 
-from models.training.export import IR_VERSION, OPSET, Graph
+from models.training.export import Graph, checked, from_bytes
 from models.training.quantise import INPUT, bytes_in
 from models.traits.crops import Crops, load
 from models.traits.learn import centred, load_net
@@ -58,21 +58,12 @@ def model_of(graph: Graph, source: str, kind: int) -> onnx.ModelProto:
         helper.make_tensor_value_info(name, TensorProto.FLOAT, ["people", len(values)])
         for name, values in (("band", BANDS), ("sex", SEXES))
     ]
-    made = helper.make_graph(graph.nodes, NAME, [image], outputs, graph.weights)
-    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="nigiwai")
-    model.ir_version = IR_VERSION
-    onnx.checker.check_model(model, full_check=True)
-    return model
+    return checked(graph, NAME, image, outputs)
 
 
 def float_model(net: TraitNet) -> onnx.ModelProto:
     """The FP32 model: bytes in, conversion in the graph."""
-    graph, body = Graph(), core(net)
-    graph.node("Cast", "as_float", ["image"], to=TensorProto.FLOAT)
-    graph.node("Mul", "pixels", ["as_float", graph.constant("scale", np.array(1 / 255, np.float32))])
-    graph.nodes += body.nodes
-    graph.weights += body.weights
-    return model_of(graph, "image", TensorProto.UINT8)
+    return model_of(from_bytes(core(net)), "image", TensorProto.UINT8)
 
 
 class _People(CalibrationDataReader):  # type: ignore[misc]
