@@ -179,7 +179,7 @@ class Checking:
         _, since = since_mark(tally, mark)
         entered, left = (sum(pair[i] for pair in since.values()) for i in (0, 1))
         errors = [_direction(body[way], body["both"]) for way in ("entered", "left")]
-        begun_ns = mark.at_ns if mark is not None and mark.period_ns == tally.period_ns else tally.period_ns
+        begun_ns = mark.at_ns if mark is not None and mark.holds(tally.period_ns) else tally.period_ns
         blind_ns = sum(length for _, length in self._ledger.blind_since(begun_ns))
         watched = Watched(max(0, now_ns - begun_ns) / 3.6e12, blind_ns / 3.6e12)
         return inside_bounds(tally.inside, entered, left, errors[0], errors[1], watched)

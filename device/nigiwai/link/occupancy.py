@@ -65,7 +65,7 @@ class Occupancy:
 
 def since_mark(tally: Tally, mark: Mark | None) -> tuple[int, Gates]:
     """People inside when the number was last set or begun, and the passages since."""
-    if mark is None or mark.period_ns != tally.period_ns:
+    if mark is None or not mark.holds(tally.period_ns):
         return 0, tally.period
     return mark.inside, subtract_gates(tally.period, mark.gates)
 

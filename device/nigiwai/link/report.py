@@ -68,6 +68,10 @@ class Mark:
     gates: Gates
     at_ns: int
 
+    def holds(self, period_ns: int) -> bool:
+        """Whether it is of the period that began then."""
+        return self.period_ns == period_ns
+
 
 @dataclass(frozen=True, slots=True)
 class Tally:
@@ -143,7 +147,7 @@ def _add(quarters: dict[int, Gates], begun: int, at: int, gates: Gates) -> None:
 
 
 def _inside(period_ns: int, period: Gates, mark: Mark | None) -> int:
-    if mark is None or mark.period_ns != period_ns:
+    if mark is None or not mark.holds(period_ns):
         return max(0, inside(period))
     return max(0, mark.inside + inside(period) - inside(mark.gates))
 
