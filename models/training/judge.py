@@ -10,6 +10,7 @@ from models.evaluation.metrics import Picture, average_precision, judge
 from models.training import net
 from models.training.boxes import nms
 from models.training.cache import ImageSet
+from models.training.precision import mixed
 
 SCORE_MIN, NMS_IOU = 0.02, 0.6  # as the figures of the reference models were measured
 
@@ -22,7 +23,7 @@ def pictures(model: net.Net, data: ImageSet, batch: int = 43) -> list[Picture]:
     for start in range(0, len(data), batch):
         images = np.array(data.images[start : start + batch])
         tensor = torch.from_numpy(images).to(device).permute(0, 3, 1, 2).float() / 255
-        with torch.autocast(device.type, dtype=torch.bfloat16):
+        with mixed(device):
             outputs = model(tensor.contiguous(memory_format=torch.channels_last))
         logit, bins = net.flatten(outputs)
         boxes = net.boxes(bins, *net.centres(outputs)).cpu().numpy()

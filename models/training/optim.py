@@ -14,13 +14,15 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from models.training.precision import has_bfloat16
+
 MOMENTUM = 0.95
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 
 
 def orthogonalise(matrices: Tensor) -> Tensor:
     """About the nearest semi-orthogonal matrix of each (N, rows, columns), float32; singular values end near 1."""
-    x: Tensor = matrices.bfloat16()
+    x: Tensor = matrices.bfloat16() if has_bfloat16(matrices.device) else matrices.float()
     wide = x.shape[1] <= x.shape[2]
     x = x if wide else x.mT
     x = x / (x.flatten(1).norm(dim=1)[:, None, None] + 1e-7)

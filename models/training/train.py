@@ -35,6 +35,7 @@ from models.training.judge import look
 from models.training.loss import Losses, losses
 from models.training.net import Net, Shape
 from models.training.optim import optimisers
+from models.training.precision import mixed
 from models.training.schedule import decay_rate, ema_keep, trunk_rate
 from models.training.team import Team, gather
 
@@ -131,7 +132,7 @@ class Run:
         Raises FloatingPointError where the loss is not finite.
         """
         image = batch["image"].to(self.device).contiguous(memory_format=torch.channels_last).float() / 255
-        with torch.autocast(self.device.type, dtype=torch.bfloat16):
+        with mixed(self.device):
             outputs = self.model(image)
         loss = losses(outputs, truth_of(batch, self.device))
         if not math.isfinite(float(loss.total.detach())):
@@ -245,6 +246,17 @@ def stoppable(run: Run) -> None:
     signal.signal(signal.SIGINT, ask)
 
 
+def share_of(text: str) -> float:
+    """A share of the pictures from the command line. Raises ArgumentTypeError for anything but 0 to 10."""
+    try:
+        share = float(text)
+    except ValueError:
+        share = math.nan
+    if not 0 <= share <= 10:
+        raise argparse.ArgumentTypeError(f"{text}: give a number from 0 (none) to 10 (ten to each real image)")
+    return share
+
+
 def parse() -> argparse.Namespace:
     """The command line; see the module's first lines."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -252,6 +264,12 @@ def parse() -> argparse.Namespace:
     parser.add_argument("run", type=Path)
     parser.add_argument("--cache", type=Path, required=True)
     parser.add_argument("--synthetic", type=Path)
+    parser.add_argument(
+        "--synthetic-share",
+        type=share_of,
+        default=Sources.synthetic_share,
+        help="how often a rendered frame is drawn, real images are 1 (default %(default)s)",
+    )
     parser.add_argument("--start", type=Path, help="checkpoint to branch or to continue from")
     parser.add_argument("--minutes", type=float, default=600.0)
     parser.add_argument("--batch", type=int, default=Settings.batch)
@@ -275,7 +293,8 @@ def main() -> None:
         steps_max=args.steps, look_s=args.look_s, processes=args.processes,
         mosaics_until=args.mosaics_until,
     )  # fmt: skip
-    gather(settings.processes, partial(work, args.run, settings, Sources(args.cache, args.synthetic), args.start))
+    sources = Sources(args.cache, args.synthetic, synthetic_share=args.synthetic_share)
+    gather(settings.processes, partial(work, args.run, settings, sources, args.start))
 
 
 def work(folder: Path, settings: Settings, sources: Sources, start: Path | None, team: Team) -> None:

@@ -26,6 +26,7 @@ from torch import Tensor
 
 from models.training.errors import CheckpointError, DataError
 from models.training.optim import optimisers
+from models.training.precision import mixed
 from models.training.schedule import decay_rate, ema_keep, trunk_rate
 from models.traits.crops import KEPT, KEPT_GROW, Crops, load
 from models.traits.net import HEIGHT, WIDTH, Shape, TraitNet, band_of, years_of
@@ -148,7 +149,7 @@ class Lesson:
                 group["lr"] = self.recipe.lr * decay_rate(share) * trunk_rate(number)
             optimiser.zero_grad(set_to_none=True)
         image, age, male = self.batch()
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with mixed(torch.device("cpu")):
             outputs = self.model(image)
         loss = losses(tuple(o.float() for o in outputs), age, male, self.recipe.smoothing)  # type: ignore[arg-type]
         if not math.isfinite(float(loss.detach())):

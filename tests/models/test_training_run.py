@@ -2,6 +2,7 @@
 # ruff: noqa: E402 - imports wait until the extra is known to be there
 """The recipe from a handful of frames to an INT8 file: it learns, resumes, exports, quantises, runs."""
 
+import argparse
 import json
 from pathlib import Path
 
@@ -25,11 +26,12 @@ from models.training.export import float_model
 from models.training.loss import distribution_focal, giou, losses, quality_focal
 from models.training.net import Net, Shape
 from models.training.optim import optimisers, orthogonalise
+from models.training.precision import has_bfloat16, mixed
 from models.training.quantise import Scheme, bytes_in, quantised
 from models.training.schedule import decay_rate, ema_keep, trunk_rate
 from models.training.shards import Labelled
 from models.training.team import gather
-from models.training.train import Run, Settings
+from models.training.train import Run, Settings, share_of
 
 TINY = Shape(width=8, neck=16, blocks=(0, 1, 1, 1))
 
@@ -325,6 +327,32 @@ def test_orthogonalised_matrices_have_singular_values_near_one() -> None:
     for shape in ((3, 16, 48), (2, 48, 16)):
         values = torch.linalg.svdvals(orthogonalise(torch.randn(shape)))
         assert bool(((values > 0.5) & (values < 1.4)).all())
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "has"),
+    [
+        ({"avx2": True, "avx512_bf16": False, "amx_bf16": False, "cpu_name": "an old one"}, False),
+        ({"avx2": True, "avx512_bf16": True}, True),
+        ({"amx_bf16": True}, True),
+    ],
+)
+def test_half_precision_only_where_the_processor_has_it(
+    monkeypatch: pytest.MonkeyPatch, capabilities: dict[str, object], has: bool
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
+    cpu = torch.device("cpu")
+    assert has_bfloat16(cpu) is has
+    layer = torch.nn.Linear(4, 4)
+    with mixed(cpu):
+        assert layer(torch.ones(1, 4)).dtype is (torch.bfloat16 if has else torch.float32)
+
+
+def test_the_share_of_rendered_frames_is_checked() -> None:
+    assert share_of("1.2") == 1.2
+    for wrong in ("-1", "nan", "11", "many"):
+        with pytest.raises(argparse.ArgumentTypeError, match=f"^{wrong}: give a number from 0"):
+            share_of(wrong)
 
 
 def test_every_weight_is_in_one_optimiser() -> None:
