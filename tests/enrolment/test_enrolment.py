@@ -20,7 +20,7 @@ from nigiwai.enrol import client, keys, station
 from nigiwai.enrol import file as device_file
 from nigiwai.enrol.first_start import RESULT_NAME, begin
 from nigiwai.enrol.station import Places
-from nigiwai.enrol.trouble import REMEDIES, Trouble
+from nigiwai.enrol.trouble import REMEDIES, Trouble, told
 from nigiwai.errors import EnrolmentError
 from nigiwai.lab.broker import free_port
 from nigiwai.site import giving, work
@@ -28,6 +28,7 @@ from nigiwai.site.desk import Desk
 from nigiwai.site.folder import Site, SiteFolder
 from nigiwai.site.label import FONT_FILE, Label, as_phones_show_it, label_pdf, letters_of
 from nigiwai.site.typeface import truetype
+from tests.conftest import run_nigiwai
 
 NOW = datetime.now(UTC)
 
@@ -142,7 +143,7 @@ def test_the_settings_on_the_device_are_those_of_the_file_and_valid(folder: Site
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "words"),
     [
         ("[enrolment]", "[enrolmnt]", "enrolmnt: unknown key; did you mean 'enrolment'?"),
         ("pin = ", "pinn = ", "pinn: unknown key; did you mean 'pin'?"),
@@ -154,7 +155,7 @@ def test_the_settings_on_the_device_are_those_of_the_file_and_valid(folder: Site
     ],
 )
 def test_typos_in_the_file_are_told_and_change_nothing(
-    folder: SiteFolder, tmp_path: Path, old: str, new: str, told: str
+    folder: SiteFolder, tmp_path: Path, old: str, new: str, words: str
 ) -> None:
     work.add(folder, "east", work.Wishes(), again=False)
     text = (folder.device("east") / "boot/nigiwai-device.toml").read_text()
@@ -163,7 +164,7 @@ def test_typos_in_the_file_are_told_and_change_nothing(
     file.write_text(text.replace(old, new, 1))
     with refused(Trouble.FILE) as error:
         begin(Places(tmp_path / "root"), file)
-    assert told in str(error.value)
+    assert words in str(error.value)
     assert (folder.device("east") / "pin").read_text() not in str(error.value), "the PIN is not quoted"
     assert file.exists()
     assert (tmp_path / RESULT_NAME).read_text().startswith("E11\n")
@@ -272,6 +273,48 @@ def test_renewal_waits_for_its_time_and_then_makes_a_new_key(folder: SiteFolder,
     names = ("device.crt", "device.key", "ca.crt")
     assert keys.check_pair(*(places.credentials / n for n in names), name="hall/east").ends > NOW + timedelta(days=390)
     assert not (places.credentials.parent / "credentials.next").exists()
+
+
+def test_an_expired_certificate_is_renewed_by_hand(folder: SiteFolder, tmp_path: Path) -> None:
+    """TLS lets an expired one through to no desk, so that is not even tried; and the words say what helps."""
+    places = card(folder, tmp_path)
+    with open_desk(folder):
+        station.enrol(places, NOW)
+        over = NOW + timedelta(days=399)
+        with refused(Trouble.CERTIFICATE_OVER) as error:
+            station.renew(places, over)
+    assert "nigiwai enrol --request FILE" in str(error.value)
+    (tmp_path / "csr").write_bytes(station.request(places)[1])
+    station.accept(places, work.sign(folder, "east", tmp_path / "csr").read_bytes())
+    assert "a new one is due" in station.renew(places, NOW)
+
+
+def test_a_renewal_that_is_due_without_a_desk_is_told_as_an_end_that_nears(folder: SiteFolder, tmp_path: Path) -> None:
+    places = card(folder, tmp_path)
+    with open_desk(folder):
+        station.enrol(places, NOW)
+    age_certificate(folder, places)
+    known = json.loads(places.known.read_text())
+    places.known.write_text(json.dumps({**known, "url": None}))
+    with refused(Trouble.CERTIFICATE_ENDS):
+        station.renew(places, NOW)
+
+
+@pytest.mark.parametrize("typo", [True, False])
+def test_what_the_command_refuses_is_told_in_the_journal_and_on_the_page(
+    folder: SiteFolder, tmp_path: Path, typo: bool
+) -> None:
+    """An expired enrolment, and a file with a typo on a device that counts: code and words, and the page's note."""
+    places = card(folder, tmp_path)
+    known = json.loads(places.known.read_text())
+    places.known.write_text(json.dumps({**known, "expires": (NOW - timedelta(days=1)).isoformat()}))
+    wrong = tmp_path / "nigiwai-device.toml"
+    wrong.write_text("[enrolmnt]\n")
+    done = run_nigiwai("enrol", *(("--from", wrong) if typo else ("--renew",)), "--root", places.root)
+    trouble = Trouble.FILE if typo else Trouble.CODE_OVER
+    assert (done.returncode != 0, f"nigiwai: {trouble}" in done.stderr) == (True, True), done.stderr
+    assert "Traceback" not in done.stderr
+    assert told((places.told,)) == (trouble,)
 
 
 @pytest.mark.parametrize("moved", [0, 1])

@@ -248,6 +248,7 @@ class Ear:
     version5: bool = True
     persistent: bool = False
     on: Callable[[str, bytes], None] | None = None
+    tls: tuple[Path, Path, Path] | None = None
     heard: list[tuple[str, bytes, bool]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -260,6 +261,8 @@ class Ear:
         self.client.on_connect = lambda c, *_: c.subscribe(self.pattern, qos=1)
         self.client.on_subscribe = lambda *_: self.subscribed.set()
         self.client.on_message = lambda _c, _d, m: self._take(m)
+        if self.tls is not None:
+            self.client.tls_set(*map(str, self.tls))
         self.client.reconnect_delay_set(1, 1)
         self.client.connect("127.0.0.1", self.port)
         self.client.loop_start()

@@ -35,10 +35,12 @@ def test_troubles_are_told_with_the_labels_code_in_both_languages() -> None:
     assert (shown["troubles"][1]["ja"], shown["troubles"][1]["en"]) == REMEDIES[Trouble.OLDER]
 
 
-def test_a_clock_before_the_brokers_certificate_is_told_with_the_labels_code() -> None:
+def test_a_brokers_certificate_that_is_early_or_over_is_told_with_the_labels_code() -> None:
     error = ssl.SSLCertVerificationError(1, "certificate verify failed")
     error.verify_code, error.verify_message = 9, "certificate is not yet valid"
     assert named(explain(error)) == (Trouble.CLOCK,)
+    error.verify_code = 10
+    assert named(explain(error)) == (Trouble.SITE_OVER,)
     error.verify_code = 20
     assert named(explain(error)) == ()
 

@@ -177,11 +177,18 @@ def renew(places: Places, now: datetime) -> str:
     due = present.begins + (present.ends - present.begins) * 2 / 3
     if now < due:
         return f"{known.name}: the certificate is good until {present.ends:%Y-%m-%d}; a new one is due {due:%Y-%m-%d}"
+    if now >= present.ends:
+        # The desk knows who asks by the certificate that is to be followed, and TLS lets no expired one through.
+        raise EnrolmentError(
+            f"{known.name}: the certificate ended on {present.ends:%Y-%m-%d}, and the desk renews only those that are"
+            " still good; carry a signing request by hand: nigiwai enrol --request FILE",
+            Trouble.CERTIFICATE_OVER,
+        )
     if known.url is None:
         raise EnrolmentError(
             f"{known.name}: the certificate ends on {present.ends:%Y-%m-%d} and no enrolment desk is known; carry a"
             " signing request by hand: nigiwai enrol --request FILE",
-            Trouble.CERTIFICATE,
+            Trouble.CERTIFICATE_ENDS,
         )
     _renew_at(places, known, known.url)
     return f"{known.name}: the certificate was renewed"

@@ -33,6 +33,9 @@ class Trouble(StrEnum):
     OLDER = "E22"
     UNPROVEN = "E23"
     PIN = "E24"
+    CERTIFICATE_OVER = "E25"
+    CERTIFICATE_ENDS = "E26"
+    SITE_OVER = "E27"
 
 
 REMEDIES: dict[Trouble, tuple[str, str]] = {
@@ -91,6 +94,18 @@ REMEDIES: dict[Trouble, tuple[str, str]] = {
     Trouble.PIN: (
         "暗証番号が違います。この機器のラベルの番号か確かめてください。",
         "The PIN is wrong. Is it the one on this device's label?",
+    ),
+    Trouble.CERTIFICATE_OVER: (
+        "この機器の証明書の期限が切れています。本部に更新を頼んでください。計測は続いています。",
+        "This device's certificate has expired. Ask headquarters to renew it. Counting goes on.",
+    ),
+    Trouble.CERTIFICATE_ENDS: (
+        "この機器の証明書の期限が近づいています。早めに本部に更新を頼んでください。",
+        "This device's certificate expires soon. Ask headquarters to renew it in time.",
+    ),
+    Trouble.SITE_OVER: (
+        "本部側の証明書の期限が切れたか、近づいています。本部で作り直してください。",
+        "Headquarters' own certificate has expired or soon will. Headquarters makes it again.",
     ),
 }
 """(Japanese, English) for each code."""

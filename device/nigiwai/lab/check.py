@@ -5,13 +5,14 @@ import contextlib
 import math
 import os
 import shutil
+import time
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from nigiwai import settings as settings_file
-from nigiwai.errors import NigiwaiError
+from nigiwai.errors import BrokerError, NigiwaiError
 from nigiwai.settings import Gate, Settings
 
 _FIRST_FRAME_S = 10.0
@@ -110,9 +111,17 @@ def _camera(settings: Settings) -> Finding:
 def _broker(settings: Settings) -> Finding:
     if not settings.mqtt.enabled:
         return Finding("broker", Verdict.WARN, "mqtt.enabled = false: counts stay on this device")
+    from nigiwai.enrol.trouble import REMEDIES
     from nigiwai.lab.probe import reach_broker
+    from nigiwai.link.certificate_files import Certificates
 
-    return Finding("broker", Verdict.OK, reach_broker(settings))
+    flaws = Certificates(settings.mqtt).look(time.time_ns())
+    told = "; ".join(f"{flaw.trouble}: {REMEDIES[flaw.trouble][1]}" for flaw in flaws)
+    try:
+        reached = reach_broker(settings)
+    except BrokerError as e:
+        return Finding("broker", Verdict.FAIL, f"{told}\n{e}" if told else str(e), e.exit_code)
+    return Finding("broker", Verdict.WARN if told else Verdict.OK, f"{reached}\n{told}" if told else reached)
 
 
 def _clock(_settings: Settings) -> Finding:

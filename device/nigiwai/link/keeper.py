@@ -17,6 +17,7 @@ from nigiwai.door.zones import ZoneStats
 from nigiwai.enrol.trouble import Trouble, named, told
 from nigiwai.errors import LedgerError
 from nigiwai.link import identify, machine
+from nigiwai.link.certificate_files import Certificates
 from nigiwai.link.clerk import Clerk, World
 from nigiwai.link.clock import Clock
 from nigiwai.link.ledger import Ledger, Standing
@@ -102,6 +103,7 @@ class Keeper:
         self._scada = scada
         self._reporter = reporter
         self._board = board
+        self._certificates = Certificates(settings.mqtt)
         self._clock = clock
         zone = load_zone(settings.ledger.timezone)
         self._tallier = Tallier(zone, tuple(g.name for g in settings.gate), settings.occupancy.reset_at)
@@ -351,6 +353,7 @@ class Keeper:
             broker_tried=broker.tried,
             broker_connected=broker.connected,
             broker_refused=broker.refused,
+            certificate=next(iter(self._certificates.look(self._now.utc_ns)), None),
             clock=place.state if place else None,
             storage=self._storage,
             disk_free_mib=machine.disk_free_mib(self._settings.ledger.path.parent),
@@ -386,11 +389,16 @@ class Keeper:
             disk_free_mib=machine.disk_free_mib(self._settings.ledger.path.parent),
             check=self._clerk.checking.stamp(),
             event=self._ledger.event,
-            troubles=told() + named(self._publisher.state.why if self._publisher else ""),
+            troubles=self._troubles(),
         )
         self._board.show(snapshot(seen))
         senders = (s for s in (self._publisher, self._scada) if s is not None)
         self._board.show_sent({topic: payload for s in senders for topic, payload in s.sent.items()})
+
+    def _troubles(self) -> tuple[Trouble, ...]:
+        """What stands on the label's list and holds now, but for the card, of which the light tells."""
+        broker = named(self._publisher.state.why) if self._publisher else ()
+        return told() + tuple(flaw.trouble for flaw in self._certificates.flaws) + broker
 
     def _publish(self, publisher: Publisher, now_s: float) -> None:
         for asked in publisher.step(now_s, self._utc_ns()):

@@ -4,6 +4,7 @@
 from dataclasses import dataclass
 
 from nigiwai.door.records import Flag
+from nigiwai.link.certificates import Flaw
 from nigiwai.link.messages import Cause, ClockState, Light, Subject
 
 Lights = dict[Subject, tuple[Light, Cause]]
@@ -44,6 +45,7 @@ class Facts:
     temperature_c: float | None
     undervoltage: bool | None
     throttled: bool | None
+    certificate: Flaw | None = None
 
 
 def assess(facts: Facts) -> Lights:
@@ -74,6 +76,9 @@ def _camera(facts: Facts) -> tuple[Light, Cause]:
 def _broker(facts: Facts) -> tuple[Light, Cause]:
     if not facts.broker_enabled:
         return Light.UNKNOWN, Cause.BROKER_OFF
+    if facts.certificate is not None and (facts.broker_connected or facts.certificate.shuts_out):
+        # A broker that lets it in all the same asks for a password instead.
+        return (Light.WARN if facts.broker_connected else Light.BAD), facts.certificate.cause
     if facts.broker_refused:
         return Light.BAD, Cause.BROKER_REFUSES
     if facts.broker_connected:

@@ -243,7 +243,7 @@ def _troubles(sheet: _Sheet) -> None:
     rows = (len(REMEDIES) + 1) // 2
     for index, (trouble, (japanese, english)) in enumerate(REMEDIES.items()):
         left = _LEFT + 92 * (index // rows)
-        y = 63 - 7.6 * (index % rows)
+        y = 63 - 6.6 * (index % rows)
         sheet.text(left, y, 8, trouble.value, _RED)
         sheet.text(left + 9, y, 7, japanese, right=left + 89)
-        sheet.text(left + 9, y - 3, 5.5, english, _GREY, right=left + 89)
+        sheet.text(left + 9, y - 2.6, 5.5, english, _GREY, right=left + 89)

@@ -4,6 +4,7 @@
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,8 @@ def _enrolment(places: Places, language: Language) -> Iterator[Line]:
     try:
         found = keys.read_certificate(places.credentials / "device.crt")
         until = say(words.UNTIL, language).format(f"{found.ends:%Y-%m-%d}")
-        yield Line(say(words.CERTIFICATE, language), True, f"{found.name}, {until}")
+        good = found.begins <= datetime.now(UTC) < found.ends
+        yield Line(say(words.CERTIFICATE, language), good, f"{found.name}, {until}")
     except (NigiwaiError, OSError):
         pass
     updates = places.root / UPDATE_TOLD.relative_to("/")

@@ -62,6 +62,16 @@ CAUSES: dict[Cause, tuple[str, str]] = {
         "headquarters cannot be reached; sent later by itself",
     ),
     Cause.BROKER_REFUSES: ("本部に拒否されました(証明書を確認)", "headquarters refuses; look at the certificate"),
+    Cause.CERTIFICATE_OVER: ("この機器の証明書の期限が切れています", "this device's certificate has expired"),
+    Cause.CERTIFICATE_ENDS: ("この機器の証明書の期限が近づいています", "this device's certificate expires soon"),
+    Cause.CERTIFICATE_EARLY: (
+        "証明書がまだ有効になっていません(時計を確認)",
+        "the certificate is not valid yet; look at the clock",
+    ),
+    Cause.SITE_CERTIFICATE: (
+        "本部側の証明書の期限が切れたか、近づいています",
+        "headquarters' own certificate has expired or soon will",
+    ),
     Cause.BROKER_OFF: ("本部への送信は無効です", "sending to headquarters is switched off"),
     Cause.CLOCK_UNSET: ("時刻がまだ合っていません", "the time is not known yet"),
     Cause.CLOCK_UNCHECKED: ("時刻が確認されていません", "the time is not confirmed"),

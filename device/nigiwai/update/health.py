@@ -38,12 +38,18 @@ def look(settings_path: Path, release: str | None = None) -> Facts:
     age_s = now.get("bin_age_s")
     if isinstance(age_s, int | float) and age_s < FRESH_S and _runs("nigiwai-eye.service", release):
         works.add(COUNTING)
-    lights = {light.get("subject"): light.get("light") for light in now.get("lights", []) if isinstance(light, dict)}
-    if lights.get("broker") == "ok":
+    lights = {light.get("subject"): light for light in now.get("lights", []) if isinstance(light, dict)}
+    if _connected(lights.get("broker", {})):
         works.add(BROKER)
-    if not now or lights.get("storage") == "bad":
+    if not now or lights.get("storage", {}).get("light") == "bad":
         works.discard(LINK)
     return Facts(frozenset(works), bool(now.get("event")))
+
+
+def _connected(light: dict[str, Any]) -> bool:
+    """By the broker's light. It warns while connected too, of a certificate that soon ends: no fault of a release."""
+    shown = light.get("light")
+    return shown == "ok" or (shown == "warn" and light.get("cause") != "broker_away")
 
 
 def ask_page(settings: Settings) -> dict[str, Any]:

@@ -190,14 +190,16 @@ def _send_at_once(opened: Any) -> None:
         opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
-_NOT_YET_VALID = 9
-"""X509_V_ERR_CERT_NOT_YET_VALID of OpenSSL's x509_vfy.h."""
+_NOT_YET_VALID, _EXPIRED = 9, 10
+"""X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED of OpenSSL's x509_vfy.h."""
 
 
 def explain(error: Exception) -> str:
     """What went wrong, without a traceback."""
     if isinstance(error, ssl.SSLCertVerificationError) and error.verify_code == _NOT_YET_VALID:
         return f"{Trouble.CLOCK}: its certificate begins later than this clock says; it connects once that is set"
+    if isinstance(error, ssl.SSLCertVerificationError) and error.verify_code == _EXPIRED:
+        return f"{Trouble.SITE_OVER}: its certificate has expired, or this clock is ahead; headquarters makes it again"
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not from mqtt.ca_file ({error.verify_message})"
     if isinstance(error, ssl.SSLError):
