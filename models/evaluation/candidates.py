@@ -33,6 +33,7 @@ SCHEMES = {
     "percentile 99.9": Scheme("percentile", 99.9),
     "entropy": Scheme("entropy"),
     "min-max, outputs in INT8 too": Scheme("minmax", float_nodes=()),
+    "min-max, weights of 8 bits": Scheme("minmax", narrow=False),
     "min-max, signed activations": Scheme("minmax", signed=True),
 }
 

@@ -9,7 +9,6 @@ straight into DequantizeLinear; the last layer stays in float. The batch is free
 from __future__ import annotations
 
 import argparse
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,16 +16,17 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
-from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
+from onnxruntime.quantization import CalibrationDataReader
 
 from models.training.export import Graph, checked, from_bytes
-from models.training.quantise import INPUT, bytes_in
+from models.training.quantise import Scheme, calibrated
 from models.traits.crops import Crops, load
 from models.traits.learn import centred, load_net
 from models.traits.net import BANDS, HEIGHT, SEXES, WIDTH, TraitNet
 
 NAME = "nigiwai-traits"
 FLOAT_NODES = ("mixed", "band", "sex")
+SHAPE = ("people", 3, HEIGHT, WIDTH)
 
 
 def core(net: TraitNet) -> Graph:
@@ -85,16 +85,8 @@ class _People(CalibrationDataReader):  # type: ignore[misc]
 
 def int8_model(net: TraitNet, crops: Crops, count: int = 256) -> onnx.ModelProto:
     """The INT8 model, calibrated on `count` people."""
-    with tempfile.TemporaryDirectory() as folder:
-        source, target = Path(folder) / "float.onnx", Path(folder) / "int8.onnx"
-        onnx.save(model_of(core(net), "pixels", TensorProto.FLOAT), str(source))
-        quantize_static(
-            source, target, _People(crops, count), quant_format=QuantFormat.QDQ, per_channel=True,
-            activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8, nodes_to_exclude=list(FLOAT_NODES),
-            calibrate_method=CalibrationMethod.MinMax,
-            extra_options={"CalibMovingAverage": False, "TensorQuantOverrides": {"pixels": [INPUT]}},
-        )  # fmt: skip
-        return bytes_in(onnx.load(str(target)), ["people", 3, HEIGHT, WIDTH])
+    float_pixels = model_of(core(net), "pixels", TensorProto.FLOAT)
+    return calibrated(float_pixels, _People(crops, count), Scheme(float_nodes=FLOAT_NODES), SHAPE)
 
 
 def main() -> None:
