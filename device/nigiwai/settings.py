@@ -62,6 +62,11 @@ class Camera(Section):
     width_px: Annotated[int, Field(ge=160, le=4_096)] = Field(1_280, description="Width asked of the camera.")
     height_px: Annotated[int, Field(ge=120, le=2_160)] = Field(720, description="Height asked of the camera.")
     fps: Annotated[int, Field(ge=1, le=60)] = Field(15, description="Frames a second asked of the camera.")
+    fov_deg: Annotated[float, Field(ge=20.0, le=150.0)] | None = Field(
+        None,
+        description="The picture's horizontal angle of view, where there is no [view] (Raspberry Pi camera module 3:"
+        " 66, wide: 102); with it the aiming page tells the gates' widths, from the people seen.",
+    )
 
     @model_validator(mode="after")
     def _recording_has_a_path(self) -> "Camera":

@@ -240,6 +240,7 @@ def test_aiming_shows_boxes_and_advice_and_never_a_picture(device: Device, staff
         staff.wait_for_selector("#floor .box")
         staff.wait_for_selector("#floor .heat", timeout=30_000)
         staff.wait_for_selector("#advice li", timeout=30_000)
+        staff.wait_for_selector("#advice li:has-text('camera.fov_deg')", timeout=30_000)  # no metres, and why
     finally:
         stop.set()
         walker.join()

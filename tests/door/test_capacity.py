@@ -16,7 +16,7 @@ from nigiwai.door.allowance import RATES
 from nigiwai.door.records import MAX_PACKET_BYTES
 from tests.conftest import ROOT
 
-AIMING = frozenset({"scene", "coverage", "advice", "tried"})
+AIMING = frozenset({"scene", "coverage", "advice", "gauge", "tried"})
 """Sent only while somebody aims: ten minutes at a time, thirty a day."""
 
 AIMING_HOURS_A_DAY = 0.5

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from nigiwai.door.field import Hint
+from nigiwai.door.field import GaugeState, Hint
 from nigiwai.link.messages import SENT, Cause, Light, Subject
 from nigiwai.link.mqtt.discovery import discovery
 from nigiwai.link.mqtt.sparkplug import Metric, Type, encode, readable
@@ -149,6 +149,7 @@ def test_there_is_a_sentence_for_every_light() -> None:
 def test_there_is_a_sentence_for_every_hint_and_refusal() -> None:
     words = words_of("words-staff.js")["ja"]
     assert {f"hint-{h}" for h in Hint} <= words.keys()
+    assert {f"gauge-{s}" for s in GaugeState} <= words.keys()
     source = "".join(p.read_text(encoding="utf-8") for p in STATIC.parents[1].rglob("*.py"))
     refusals = set(re.findall(r'(?:Answer|refuse|_error)\((?:\d+, )?"(\w+)"', source))
     assert {"conflict", "eye_away", "csrf"} <= refusals

@@ -19,7 +19,7 @@ import pytest
 from pydantic import SecretStr
 
 from nigiwai.door.codec import encode
-from nigiwai.door.field import Order, SetGates, Tap, Tried, Untap
+from nigiwai.door.field import Gauge, GaugeState, Order, SetGates, Tap, Tried, Untap, WidthOf
 from nigiwai.link.clerk import Clerk, World
 from nigiwai.link.clock import Reading
 from nigiwai.link.ledger import Ledger, Rules
@@ -407,6 +407,20 @@ def test_a_trial_is_told_to_eye_and_changes_nothing(bench: Bench) -> None:
     assert standing["tried"] == {"higher": [3, 1]}
     assert (standing["version"], standing["gates"][0]["name"]) == (0, "door")
     assert [o.kind for o in bench.told] == ["aim_on", "try_gates"]
+
+
+def test_the_gates_widths_are_shown_while_somebody_aims(bench: Bench) -> None:
+    bench.sign_in()
+    width = WidthOf(width_cm=214, width_off_cm=13, band_cm=31, band_off_cm=2)
+    bench.clerk.take(Gauge(state=GaugeState.LEARNT, looks=80, widths=(width,)), NOW)
+    assert bench.ask("GET", "/api/staff/aim").json()["gauge"] is None, "nobody aims"
+    bench.do(what="aim_on")
+    bench.clerk.take(Gauge(state=GaugeState.LEARNT, looks=80, widths=(width,)), NOW)
+    shown = bench.ask("GET", "/api/staff/aim").json()["gauge"]
+    told = {"gate": "door", "width_cm": 214, "width_off_cm": 13, "band_cm": 31, "band_off_cm": 2}
+    assert shown == {"state": "learnt", "looks": 80, "widths": [told]}
+    bench.clerk.take(Gauge(state=GaugeState.GIVEN, looks=0, widths=(width, width)), NOW)
+    assert bench.ask("GET", "/api/staff/aim").json()["gauge"]["widths"] == [], "of other gates than are in force"
 
 
 def test_nobody_is_estimated_before_the_day_of_the_notice_is_recorded(bench: Bench) -> None:

@@ -23,7 +23,7 @@ from nigiwai.errors import CameraError
     "--fov",
     "fov_deg",
     type=click.FloatRange(20, 150),
-    help="The lens's horizontal angle of view in degrees; that of [view] if not given.",
+    help="The lens's horizontal angle of view in degrees; that of [view] or [camera] if not given.",
 )
 @click.option(
     "--minutes", type=click.FloatRange(0.1, 120), default=10.0, show_default=True, help="How long to watch the camera."
@@ -46,7 +46,7 @@ def command(recording: str | None, settings_path: Path, fov_deg: float | None, m
     from nigiwai.eye.survey import Survey
 
     chosen = settings.load(settings_path)
-    angle = fov_deg or (chosen.view.fov_deg if chosen.view else None)
+    angle = fov_deg or (chosen.view.fov_deg if chosen.view else chosen.camera.fov_deg)
     if angle is None:
         raise click.UsageError(
             "--fov: say the lens's horizontal angle of view in degrees, as its data sheet has it"

@@ -2,7 +2,8 @@
 """What passes the door while staff work at the device: checking its accuracy, aiming it, moving its gates.
 
     to eye     CheckOn, Tap, Untap, CheckOff    AimOn, AimOff, TryGates           SetGates      NoticeHung
-    from eye   CheckResult                      Scene, Coverage, Advice, Tried    GatesTaken
+    from eye   CheckResult                      Scene, Coverage, Advice,          GatesTaken
+                                                Gauge, Tried
 
 Taps are matched with crossings inside eye; link learns sums. A Scene holds boxes on a coarse grid, without numbers that
 would join one to the next; eye sends it for ten minutes after AimOn and thirty a day, whatever link asks.
@@ -177,6 +178,47 @@ class Advice(Record):
     advised: Annotated[tuple[Advised, ...], Field(max_length=12)]
 
 
+class GaugeState(StrEnum):
+    """Where the metres come from, or why there are none.
+
+    `given`: [view] of the settings. `learnt`: from the people seen. `few`, `one_distance`, `steep`, `above`, `uneven`:
+    these did not do. `no_lens`: the lens's angle is not set.
+    """
+
+    GIVEN = "given"
+    LEARNT = "learnt"
+    NO_LENS = "no_lens"
+    FEW = "few"
+    ONE_DISTANCE = "one_distance"
+    STEEP = "steep"
+    ABOVE = "above"
+    UNEVEN = "uneven"
+
+
+Centimetres = Annotated[int, Field(ge=0, le=9_999)]
+
+
+class WidthOf(Record):
+    """A gate's width on the floor (null above the horizon), and how far from it an adult is clearly on a side.
+
+    `_off`: so much more or less, with a probability of 95 %.
+    """
+
+    width_cm: Centimetres | None
+    width_off_cm: Centimetres
+    band_cm: Centimetres
+    band_off_cm: Centimetres
+
+
+class Gauge(Record):
+    """The gates in metres, in their order, while somebody aims; `looks` at people so far, where the view is learnt."""
+
+    kind: Literal["gauge"] = "gauge"
+    state: GaugeState
+    looks: Annotated[int, Field(ge=0, le=9_999)]
+    widths: Annotated[tuple[WidthOf, ...], Field(max_length=MAX_GATES)]
+
+
 class GateShape(Record):
     """A gate in thousandths of the picture."""
 
@@ -229,7 +271,7 @@ class GatesTaken(Record):
     outcome: Literal["taken", "refused", "too_often"]
 
 
-Reported = CheckResult | Scene | Coverage | Advice | Tried | GatesTaken
+Reported = CheckResult | Scene | Coverage | Advice | Gauge | Tried | GatesTaken
 """What comes from eye."""
 
 Order = CheckOn | Tap | Untap | CheckOff | AimOn | AimOff | TryGates | SetGates | NoticeHung
@@ -240,6 +282,7 @@ RATES: dict[str, tuple[float, float]] = {
     "scene": (2, 2.0),
     "coverage": (2, 0.2),
     "advice": (2, 0.2),
+    "gauge": (2, 0.2),
     "tried": (2, 0.5),
     "gates_taken": (4, 1 / 60),
 }

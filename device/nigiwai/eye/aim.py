@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from nigiwai.clock import BootNs
 from nigiwai.door.field import AIM_A_DAY_S, AIM_S, COLUMNS, MOST_BOXES, ROWS, Advice, Box, Coverage, Reported, Scene
 from nigiwai.eye.advice import Sight, advise
+from nigiwai.eye.gauge import Gauger
 from nigiwai.eye.types import Track
 from nigiwai.settings import Gate
 
@@ -82,7 +83,7 @@ class Aim:
         top, bottom = track.xyxy[1] / size[1], track.xyxy[3] / size[1]
         self._sights.append(Sight(x, y, track.height_px / size[1], top <= 0.01, bottom >= 0.99))
 
-    def due(self, gates: Sequence[Gate], detector_px: int, now: BootNs) -> list[Reported]:
+    def due(self, gates: Sequence[Gate], detector_px: int, now: BootNs, gauger: Gauger | None = None) -> list[Reported]:
         """What is to be sent now."""
         if self._until is not None and now >= self._until:
             self.stop(now)
@@ -94,6 +95,7 @@ class Aim:
             self._report_at = BootNs(now + REPORT_NS)
             due.append(Coverage(cells="".join(_digit(n) for n in self._feet)))
             due.append(Advice(advised=advise(list(self._sights), gates, detector_px, self._size)))
+            due += [] if gauger is None else [gauger.gauge(gates, self._size)]
         return due
 
 

@@ -29,6 +29,7 @@ from nigiwai.door.field import (
 from nigiwai.eye.aim import Aim
 from nigiwai.eye.audit import Audit
 from nigiwai.eye.check import Check
+from nigiwai.eye.gauge import Gauger
 from nigiwai.eye.trial import Trial
 from nigiwai.eye.types import Crossing, Track
 from nigiwai.settings import Gate, Zone
@@ -54,6 +55,7 @@ class Orders:
     changed: bool = False
     notice_hung: bool = False
     k: int = LEAST_AUDITED
+    gauger: Gauger = field(default_factory=Gauger)
     _aim: Aim = field(default_factory=Aim)
     _trial: Trial | None = None
     _check: Check | None = None
@@ -134,6 +136,8 @@ class Orders:
         if self._check is not None:
             self._check.cross(crossings)
         self._aim.see(tracks, size, at)
+        if looked:
+            self.gauger.see(tracks, size, at)
         if self._trial is not None and looked:
             self._trial.see(tracks, size, at)
 
@@ -145,7 +149,7 @@ class Orders:
     def due(self, now: BootNs) -> list[Reported]:
         """What is to be told to link now."""
         due, self._answers = self._answers, []
-        due += self._aim.due(self.gates, self.detector_px, now)
+        due += self._aim.due(self.gates, self.detector_px, now, self.gauger)
         if not self._aim.is_on(now):
             self._trial = None
         elif self._trial is not None and (tried := self._trial.due(now)) is not None:

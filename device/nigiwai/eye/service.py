@@ -23,6 +23,7 @@ from nigiwai.eye.bins import BinBuilder
 from nigiwai.eye.cameras import Camera, open_camera
 from nigiwai.eye.detector import Detector
 from nigiwai.eye.gates import Gates
+from nigiwai.eye.gauge import Gauger
 from nigiwai.eye.ground import measured
 from nigiwai.eye.keepsake import VIEW_NAME, open_keepsake
 from nigiwai.eye.known_view import KnownView
@@ -68,7 +69,8 @@ def _run(settings: Settings, stop: threading.Event, detector: Detector, pipeline
     with _opened(settings) as camera:
         caller = Caller(settings.door.socket, _hello(settings, detector, camera.kind))
         log.info("nigiwai %s, model %s, settings %s", __version__, detector.entry.sha256[:12], settings.sha256[:12])
-        orders = Orders(settings.gate, camera_fit(settings)[1], settings.zone, k=settings.traits.k)
+        gauger = Gauger(settings.view, settings.camera.fov_deg)
+        orders = Orders(settings.gate, camera_fit(settings)[1], settings.zone, k=settings.traits.k, gauger=gauger)
         eye = Eye(settings, camera, pipeline, caller, orders)
         eye.zones = ZoneKeeper(settings.zone)
         eye.visitors, eye.view = maybe_visitors(settings, caller), view
@@ -138,6 +140,8 @@ class Eye:
         for crossing in crossings:
             self.sums[crossing.gate][crossing.direction] += 1
         looked = self._pipeline.inferred > before
+        if Flag.MOVED in self._pipeline.flags:
+            self._orders.gauger.forget()
         self._orders.see(crossings, self._pipeline.tracks, (frame.width, frame.height), frame.at, looked=looked)
         if looked:
             self.zones.see(self._pipeline.tracks, frame.at, (frame.width, frame.height))

@@ -29,7 +29,9 @@ MOST = 1_500
 class Survey:
     """The people seen so far in pictures of one size; begins anew with another."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MOST) -> None:
+        """most: looks that are kept; the time of an estimate grows with them."""
+        self._most = most
         self._boxes: list[tuple[float, float, float, float]] = []
         self._who: list[int] = []
         self._above = 0
@@ -38,6 +40,11 @@ class Survey:
 
     def __len__(self) -> int:
         return len(self._boxes)
+
+    @property
+    def full(self) -> bool:
+        """Whether nothing more is taken."""
+        return len(self._boxes) >= self._most
 
     @property
     def size(self) -> tuple[int, int] | None:
@@ -51,7 +58,7 @@ class Survey:
         here = {t.number for t in tracks}
         self._looks = {n: look for n, look in self._looks.items() if n in here}
         due = [t for t in tracks if t.seen and t.sure and self._is_due(t.number, at)]
-        if not due or len(self._boxes) >= MOST:
+        if not due or self.full:
             return
         boxes = np.array([t.xyxy for t in due])
         free = ~covered(boxes, np.array([t.xyxy for t in tracks]))
@@ -71,7 +78,8 @@ class Survey:
         """Where the camera hangs and how it looks, or why that cannot be known."""
         if self._above > MOST_ABOVE * (self._above + len(self)):
             share = self._above / (self._above + len(self))
-            return Refusal(f"people are seen from above ({share:.0%} of them), and from there nobody's height shows")
+            why = f"people are seen from above ({share:.0%} of them), and from there nobody's height shows"
+            return Refusal(why, "above")
         boxes: Floats = np.array(self._boxes, np.float64).reshape(-1, 4)
         return estimate(boxes, self._size or (1, 1), fov_deg, who=np.array(self._who, np.int64))
 

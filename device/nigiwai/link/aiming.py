@@ -17,6 +17,7 @@ from nigiwai.door.field import (
     Coverage,
     GateShape,
     GatesTaken,
+    Gauge,
     Order,
     Reported,
     Scene,
@@ -57,6 +58,7 @@ class Aiming:
         self._scene_s = 0.0
         self._coverage: Coverage | None = None
         self._advice: Advice | None = None
+        self._gauge: Gauge | None = None
         self._tried: Tried | None = None
         self._on_trial: tuple[str, ...] = ()
 
@@ -152,6 +154,8 @@ class Aiming:
                 self._coverage = told
             case Advice() if time.monotonic() < self._until_s:
                 self._advice = told
+            case Gauge() if time.monotonic() < self._until_s:
+                self._gauge = told
             case Tried() if time.monotonic() < self._until_s and len(told.passed) == len(self._on_trial):
                 self._tried = told
             case _:
@@ -182,12 +186,19 @@ class Aiming:
             "seen": fresh,
             "coverage": self._coverage.cells if on and self._coverage else "",
             "advice": [a.model_dump(mode="json") for a in self._advice.advised] if on and self._advice else [],
+            "gauge": _gauge(self._gauge, self.names) if on and self._gauge else None,
             "version": self._version,
             "outcome": self._outcome,
             "gates": _plain(self._drawn[0]),
             "zones": _plain(self._drawn[1]),
             "tried": dict(zip(self._on_trial, self._tried.passed, strict=True)) if on and self._tried else None,
         }
+
+
+def _gauge(told: Gauge, names: Sequence[str]) -> dict[str, Any]:
+    """For the page. Widths are of the gates in force; until eye has those, there are none."""
+    widths = [{"gate": name, **w.model_dump()} for name, w in zip(names, told.widths, strict=False)]
+    return {"state": told.state, "looks": told.looks, "widths": widths if len(names) == len(told.widths) else []}
 
 
 def _plain(shapes: Sequence[Gate | Zone | DrawnGate | DrawnZone]) -> list[dict[str, Any]]:

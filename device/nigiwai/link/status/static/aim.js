@@ -14,7 +14,7 @@ let shapes = { gates: [], zones: [] };
 let saved = "";
 let before = [];
 let dragging = null;
-let latest = { on: false, people: [], coverage: "", advice: [], tried: null };
+let latest = { on: false, people: [], coverage: "", advice: [], tried: null, gauge: null };
 let outcome = "";
 let drawn = "";
 let trying = false;
@@ -36,7 +36,7 @@ function show(seen) {
   if (seen.outcome !== outcome && ["refused", "too_often"].includes(seen.outcome)) problem({ error: `gates_${seen.outcome}` });
   outcome = seen.outcome;
   if (seen.version !== version && (version < 0 || !changed())) take(seen);
-  const list = seen.advice.map((a) => advice(a));
+  const list = [...seen.advice.map((a) => advice(a)), ...gauged(seen.gauge)];
   if (by("advice").textContent !== list.map((item) => item.textContent).join("")) by("advice").replaceChildren(...list);
   by("advice-title").hidden = list.length === 0;
   showTrial();
@@ -60,7 +60,25 @@ function advice(a) {
   const state = { good: "ok", waiting: "unknown" }[a.hint] ?? "warn";
   const third = ["", say("third-left"), say("third-middle"), say("third-right")][a.have] ?? "";
   const key = a.hint === "waiting" && a.gate ? "hint-waiting-gate" : `hint-${a.hint}`;
-  return make("li", { "data-state": state }, make("span", { class: "mark", "aria-hidden": "true" }), say(key, { gate: a.gate ?? "", have: a.have, need: a.need, third }));
+  return noted(state, say(key, { gate: a.gate ?? "", have: a.have, need: a.need, third }));
+}
+
+// The gates in metres, or why there are none.
+
+function gauged(gauge) {
+  if (!gauge) return [];
+  const metres = (cm) => (cm / 100).toFixed(2);
+  const view = noted(["given", "learnt"].includes(gauge.state) ? "ok" : "unknown", say(`gauge-${gauge.state}`, { n: gauge.looks }));
+  const gates = gauge.widths.map((w) =>
+    w.width_cm === null
+      ? noted("warn", say("gauge-horizon", { gate: w.gate }))
+      : noted("ok", say("gauge-width", { gate: w.gate, m: metres(w.width_cm), off: metres(w.width_off_cm), band: w.band_cm, band_off: w.band_off_cm })),
+  );
+  return [...gates, view];
+}
+
+function noted(state, text) {
+  return make("li", { "data-state": state }, make("span", { class: "mark", "aria-hidden": "true" }), text);
 }
 
 // Trying: the device counts at the drawn gates besides, and the boxes that stand in a zone are counted here.
