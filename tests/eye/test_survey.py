@@ -2,12 +2,17 @@
 """Where the camera hangs, from simulated people followed by the real tracker; the gate's width and band in metres."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 
 from nigiwai.clock import BootNs
+from nigiwai.commands import view as view_command
+from nigiwai.errors import CameraError
+from nigiwai.eye.body import boxes
 from nigiwai.eye.gates import CLEAR_M, HYSTERESIS, Gates
 from nigiwai.eye.ground import Ground, Refusal, bands_px, given
 from nigiwai.eye.survey import EACH, MOST, Survey
@@ -137,3 +142,24 @@ def test_the_command_says_plainly_when_a_view_cannot_be_measured(nigiwai: Nigiwa
     done = nigiwai("view", empty, "--settings", CLIP.with_suffix(".gates.toml"), "--fov", "66")
     assert done.returncode == 4
     assert "cannot be measured: only 0 whole people" in done.stderr
+
+
+@pytest.mark.parametrize(("then", "ends"), [(CameraError, CameraError), (KeyboardInterrupt, click.Abort)])
+def test_what_was_measured_before_a_camera_was_lost_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+    then: type[BaseException],
+    ends: type[BaseException],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def watch(_frames: object, _chosen: object, survey: Survey) -> Iterator[float]:
+        for number, metres in enumerate(np.linspace(2.0, 6.0, 40)):
+            box = boxes(OBLIQUE, np.array([[0.0, metres]]), np.array([1.62]))[0].tolist()
+            survey.see([Track(number, tuple(box), (0.0, 0.0), 1.0, True)], OBLIQUE.size, BootNs(number * S))
+            yield metres
+        raise then("no such device")
+
+    monkeypatch.setattr(view_command, "_watch", watch)
+    arguments = [str(CLIP), "--settings", str(CLIP.with_suffix(".gates.toml")), "--fov", "70", "--json"]
+    with pytest.raises(ends):
+        view_command.command.main(arguments, standalone_mode=False)
+    assert json.loads(capsys.readouterr().out)["height_m"] == pytest.approx(3.0, rel=0.1)

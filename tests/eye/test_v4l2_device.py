@@ -118,3 +118,40 @@ def test_the_cable_is_pulled(driver: Path) -> None:
     out = read(driver, FAKE_V4L2_LEFT="4")
     assert 0 < len(out["pictures"]) <= 4
     assert out["said"].startswith(f"{DEVICE}: no such device: not plugged in")
+
+
+# The commands, on a live camera
+
+
+def command(
+    driver: Path, folder: Path, *words: str, camera: str = DEVICE, **how: str
+) -> "subprocess.CompletedProcess[str]":
+    """`nigiwai` as an operator types it, with that camera in the settings."""
+    settings = folder / "nigiwai.toml"
+    settings.write_text(
+        f'[camera]\nsource = "v4l2"\ndevice = "{DEVICE}"\nwidth_px = 320\nheight_px = 240\n[mqtt]\nenabled = false\n'
+        '[[gate]]\nname = "door"\nline = [[0.1, 0.6], [0.9, 0.6]]\ninside = [0.5, 0.9]\n'
+    )
+    return subprocess.run(
+        [sys.executable, "-m", "nigiwai", *words, "--settings", settings],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "device"), "LD_PRELOAD": str(driver), "FAKE_V4L2": DEVICE, **how},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_check_looks_through_the_camera(driver: Path, tmp_path: Path) -> None:
+    done = command(driver, tmp_path, "check", "--only", "camera")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "v4l2, pictures of 320x240" in done.stdout
+    busy = command(driver, tmp_path, "check", "--only", "camera", FAKE_V4L2_MODE="busy")
+    assert (busy.returncode, "in use by another program" in busy.stdout) == (4, True)
+
+
+def test_view_watches_the_camera_and_says_why_it_cannot_be_measured(driver: Path, tmp_path: Path) -> None:
+    done = command(driver, tmp_path, "view", "--fov", "66", "--minutes", "0.1")
+    assert (done.returncode, "cannot be measured: only 0 whole people" in done.stderr) == (4, True)
+    lost = command(driver, tmp_path, "view", "--fov", "66", "--minutes", "0.2", FAKE_V4L2_LEFT="4")
+    assert (lost.returncode, "no such device: not plugged in" in lost.stderr) == (4, True)
+    assert "Traceback" not in done.stderr + lost.stderr

@@ -13,7 +13,7 @@ import click
 from nigiwai import settings
 from nigiwai.commands.count import run_shown
 from nigiwai.commands.options import settings_option
-from nigiwai.errors import CameraError
+from nigiwai.errors import CameraError, NigiwaiError
 
 
 @click.command()
@@ -35,14 +35,15 @@ def command(recording: str | None, settings_path: Path, fov_deg: float | None, m
     From a RECORDING or, without one, from the camera of the settings (stop nigiwai-eye first: a camera has one user at
     a time). People further away have their feet higher in the picture and are smaller; from that come the camera's
     height and tilt, each with its uncertainty, and the gates' width in metres. Prints a [view] for the settings, or
-    says why this view cannot be measured. No picture is kept.
+    says why this view cannot be measured. What was seen before Ctrl-C, or before a camera was lost, is told all the
+    same. No picture is kept.
 
     \b
     Examples:
       nigiwai view entrance.mp4 --settings gates.toml --fov 66
       nigiwai view --settings /etc/nigiwai/nigiwai.toml --fov 102 --minutes 20
     """
-    from nigiwai.eye.ground import Refusal, describe
+    from nigiwai.eye.ground import Ground, Refusal, describe
     from nigiwai.eye.survey import Survey
 
     chosen = settings.load(settings_path)
@@ -53,16 +54,29 @@ def command(recording: str | None, settings_path: Path, fov_deg: float | None, m
             " (Raspberry Pi camera module 3: 66, wide: 102)"
         )
     survey = Survey()
-    with contextlib.closing(_frames(recording, chosen, minutes)) as frames:
-        length_s = next(frames)
-        run_shown(_watch(frames, chosen, survey), length_s)
+    try:
+        with contextlib.closing(_frames(recording, chosen, minutes)) as frames:
+            length_s = next(frames)
+            run_shown(_watch(frames, chosen, survey), length_s)
+    except (NigiwaiError, KeyboardInterrupt):
+        # A camera that was unplugged after a quarter of an hour, or somebody who has seen enough.
+        if isinstance(found := survey.estimate(angle), Ground):
+            _report(found, chosen, survey, as_json=as_json)
+        raise
     found = survey.estimate(angle)
     if isinstance(found, Refusal):
         raise CameraError(
             f"{describe(found)}; measure the lens's height above the floor and its tilt by hand and set [view],"
             " or leave it out: people are counted without it"
         )
-    size = survey.size or (1, 1)
+    _report(found, chosen, survey, as_json=as_json)
+
+
+def _report(found: Any, chosen: settings.Settings, survey: Any, *, as_json: bool) -> None:
+    """Prints what was found."""
+    from nigiwai.eye.ground import describe
+
+    size, angle = survey.size or (1, 1), found.view.fov_deg
     widths = {g.name: found.length_m([(x * size[0], y * size[1]) for x, y in g.line]) for g in chosen.gate}
     if as_json:
         click.echo(json.dumps(_as_json(found, widths, len(survey))))
