@@ -238,6 +238,34 @@ def test_a_consumer_that_asks_gets_its_records_again(broker: Broker, link: Link,
     ear.close()
 
 
+def test_the_end_of_an_event_is_told_with_its_balance_and_kept_by_the_broker(broker: Broker, tmp_path: Path) -> None:
+    link = Link(tmp_path, broker.port, interval_s=10, mqtt='commands = ["event"]', page_port=-1)
+    eye, ear = FakeEye(link.socket), Ear(broker.port)
+    link.start()
+    try:
+        eye.count(7, 0)
+        eye.deliver()
+        wait_for(lambda: ear.messages("info"), "link to be connected")
+        for action, counted in (("start", (5, 2)), ("end", (0, 0))):
+            request = {"schema": "nigiwai/1", "type": "event", "transaction": action, "action": action}
+            ear.client.publish(f"{TOPIC}event", json.dumps(request), qos=1)
+            wait_for(lambda: action in [m["transaction"] for m in ear.messages("response/event")], action)  # noqa: B023
+            eye.count(*counted)
+            eye.deliver()
+        late = Ear(broker.port, client_id="late")
+        wait_for(lambda: late.messages("closing"), "the closing balance")
+        late.close()
+    finally:
+        link.stop(signal.SIGKILL)
+        ear.close()
+        eye.close()
+    (closing,) = {json.dumps(m) for m in late.messages("closing")}
+    said = json.loads(closing)
+    assert (said["why"], said["began"], said["entered"], said["left"], said["remaining"]) == ("event", 0, 5, 2, 3)
+    assert said["since"] <= said["at"]
+    assert [retained for topic, _, retained in late.heard if topic.endswith("/closing")] == [True]
+
+
 FLOOD = 100_000 if PROOF else 3_000
 ASK_AGAIN_S = 30.0
 """As the reference consumer does."""

@@ -131,6 +131,7 @@ def test_every_message_validates(tmp_path: Path) -> None:
     made: list[Envelope] = [
         *(REPORTER.counts(r, True) for r in everything(ledger)),
         REPORTER.totals(tally, "0" * 8, world.true_utc_ns),
+        REPORTER.closing(5, {"why": "event", "since_ns": 1, "began": 0, "entered": 2, "left": 3, "remaining": -1}),
         REPORTER.info(ledger.standing(), eye.hello()),
         REPORTER.info(ledger.standing(), None),
         REPORTER.health(lights, None, upkeep, world.true_utc_ns),

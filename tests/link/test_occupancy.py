@@ -11,9 +11,10 @@ import pytest
 
 from nigiwai.errors import SettingsError
 from nigiwai.link.accuracy import Estimate, Watched, inside_bounds
+from nigiwai.link.checking import Checking
 from nigiwai.link.ledger import Ledger
-from nigiwai.link.occupancy import Occupancy
-from nigiwai.link.report import Tallier, Tally
+from nigiwai.link.occupancy import Occupancy, balance
+from nigiwai.link.report import Mark, Reporter, Tallier, Tally
 from nigiwai.link.status.pages import day_csv
 from nigiwai.link.zone import load_zone, reset_ns, stamp
 from nigiwai.settings import parse
@@ -54,7 +55,12 @@ class Hall:
         self.ledger.tick(self.world.now(), 0)
 
     def closings(self) -> list[dict[str, Any]]:
-        return [n.body for n in self.ledger.hand_since(0) if n.kind == "closing"]
+        """Without the time, which one test looks at."""
+        return [
+            {key: value for key, value in n.body.items() if key != "since_ns"}
+            for n in self.ledger.hand_since(0)
+            if n.kind == "closing"
+        ]
 
     def audited(self) -> list[tuple[str, str]]:
         with closing(sqlite3.connect(f"file:{self.path}?mode=ro", uri=True)) as db:
@@ -152,6 +158,72 @@ def test_the_end_of_an_event_is_closed_with_what_the_count_cannot_explain(tmp_pa
     day |= {"inside": 0, "inside_low": None, "inside_high": None, "blind_s": 0, "gates": [], "quarters": []}
     day |= {"staff": {"in": 0, "out": 0}, "noted": [{"at": "12:00", "kind": "closing", "body": body}], "check": None}
     assert "開始時 began 0 + 入場 in 123 - 退場 out 125 = 残り remaining -2" in day_csv(day)
+
+
+def test_the_number_says_since_when_it_is_counted_and_the_closing_says_so_too(tmp_path: Path) -> None:
+    reporter = Reporter(parse({"device": {"site": "ward", "name": "gate-1"}}), TOKYO)
+    hall = Hall(tmp_path, "2026-11-23T02:00:00", "04:00")
+    hall.minutes((9, 0))
+    told = reporter.totals(hall.tally(), "0" * 8, hall.now_ns).occupancy
+    assert (told.since, told.began, told.now) == ("2026-11-23T04:00:00+09:00", 0, 9)
+    hall.occupancy.set_inside(100, hall.now_ns)
+    hall.minutes((5, 2))
+    told = reporter.totals(hall.tally(), "0" * 8, hall.now_ns).occupancy
+    assert (told.since, told.began, told.now) == ("2026-11-23T11:01:00+09:00", 100, 103)
+    hall.occupancy.close(hall.now_ns)
+    closed = hall.occupancy.closed
+    assert closed is not None
+    said = reporter.closing(closed.at_ns, closed.body)
+    assert (said.since, said.at, said.why) == (told.since, "2026-11-23T11:02:00+09:00", "event")
+    assert (said.began, said.entered, said.left, said.remaining) == (100, 5, 2, 103)
+    assert Occupancy(hall.ledger, hall.tally).closed == closed, "known after a restart"
+
+
+def test_a_closing_of_an_earlier_version_does_not_know_since_when() -> None:
+    reporter = Reporter(parse({"device": {"site": "ward", "name": "gate-1"}}), TOKYO)
+    body = {"why": "schedule", "began": 0, "entered": 2, "left": 3, "remaining": -1}
+    assert (reporter.closing(NOON_NS, body).since, reporter.closing(NOON_NS, body).remaining) == (None, -1)
+
+
+NOON_NS = utc_ns("2026-11-23T12:00:00+09:00")
+
+
+@pytest.mark.parametrize(
+    ("before", "period", "remaining"),
+    [
+        ((50, 3), (52, 4), 11),  # two came and one left since
+        ((50, 3), (50, 3), 10),
+        ((50, 3), (2, 1), 10),  # a clock that was set moved those before the mark out of the period
+        ((50, 3), (2, 9), 4),  # six more left since, whoever came
+        ((0, 0), (0, 12), -2),  # more left than are known to have come
+    ],
+)
+def test_totals_and_closing_cannot_disagree(
+    tmp_path: Path, before: tuple[int, int], period: tuple[int, int], remaining: int
+) -> None:
+    hall = Hall(tmp_path, "2026-11-23T02:00:00", "00:00")
+    hall.minutes(period)
+    hall.occupancy.mark = Mark(hall.tally().period_ns, 10, {"door": before}, hall.now_ns)
+    tally = hall.tally()
+    assert balance(tally, "event")["remaining"] == remaining
+    assert tally.inside == max(0, remaining)
+    found = balance(tally, "event")
+    assert found["began"] + found["entered"] - found["left"] == remaining
+
+
+def test_before_a_check_the_bounds_are_assumed_and_say_so(tmp_path: Path) -> None:
+    hall = Hall(tmp_path, "2026-11-23T02:00:00", "04:00")
+    checking = Checking(parse({}), hall.ledger, TOKYO, lambda _: True)
+    hall.minutes((200, 0), (200, 100))
+    tally = checking.bounded(hall.tally(), hall.now_ns)
+    assert tally.basis == "assumed"
+    assert (tally.low, tally.inside, tally.high) == (261, 300, 346)
+    # 10 % of those who came and of those who left, and seven hours past the gate: below by
+    # sqrt((400 - 400 / 1.1)^2 + (100 / 0.9 - 100)^2 + 1.96^2 7) = 38.4, above by 45.6 likewise.
+    assert tally.checked == (None, None), "the page shows an interval only where somebody has checked"
+    hall.sleep(16)
+    later = checking.bounded(hall.tally(), hall.now_ns)
+    assert (later.high or 0) - (later.low or 0) > 346 - 261, "grows with time"
 
 
 def test_a_mark_of_an_earlier_version_is_left_aside(tmp_path: Path) -> None:

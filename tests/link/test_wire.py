@@ -259,6 +259,7 @@ def test_messages_come_no_oftener_than_the_stated_capacity_takes_for_granted(day
 WORDS = frozenset(
     """schema site device type state software interval_s gates zones settings_sha256 camera model model_sha256 epoch
     previous_epoch previous_last k privacy at day today total occupancy now low high in out record start end blind_s
+    since began why entered left remaining
     flags clock late replaces broker storage power cause fps latency_median_ms latency_p95_ms frames_dropped
     eye_memory_mib link_memory_mib disk_free_mib temperature_c throttled undervoltage queue last_record uptime_s
     refused_records refused_requests losses bins merged expired salvaged subject light check table direction people

@@ -84,6 +84,12 @@ class Estimate:
 
 UNKNOWN = Estimate(-1.0, 0.0, 1.0)
 
+ASSUMED = Estimate(-0.1, 0.0, 0.1)
+"""Each direction's error before anybody has checked it at this entrance: an assumption, not a measurement. Vendors
+certify counters from 90 % on (FootfallCam's accuracy statement), an open counter with an overhead camera reports
++-7 % over weeks (github.com/WatershedArts/Footfall/issues/40). Our own figures, 0.7 to 2.4 % over simulated passages
+(docs/accuracy.md), say nothing about a real entrance."""
+
 
 def error_of(seen: Seen) -> Estimate:
     """The error of the count; UNKNOWN without a tap."""

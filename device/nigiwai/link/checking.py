@@ -2,16 +2,15 @@
 """The accuracy check as link knows it: taps go to eye, sums come back, the result is stamped on later reports."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from typing import Any
 
 from nigiwai.door.field import MOST_TAPS, CheckOff, CheckOn, CheckResult, Matched, Order, Reported, Tap, Untap
-from nigiwai.link.accuracy import Estimate, Seen, Watched, error_of, inside_bounds, judge, needed, shrinking
+from nigiwai.link.accuracy import ASSUMED, Estimate, Seen, Watched, error_of, inside_bounds, judge, needed, shrinking
 from nigiwai.link.auditing import AUDIT, added, audited_so_far
 from nigiwai.link.ledger import Ledger
-from nigiwai.link.occupancy import since_mark
-from nigiwai.link.report import Mark, Tally
+from nigiwai.link.report import Tally
 from nigiwai.link.status.deeds import Deed, EndCheck, ReadCheck, StartCheck, TakeBack, Tapped
 from nigiwai.link.status.desk import Answer
 from nigiwai.link.store.hand import Noted
@@ -171,18 +170,21 @@ class Checking:
             return None
         return {"at": stamp(self._last.at_ns - self._last.at_ns % 1_000_000_000, self._zone), **self._last.body}
 
-    def bounds(self, tally: Tally, mark: Mark | None, now_ns: int) -> tuple[int | None, int | None]:
-        """People inside at least and at most; not known before a check has been made."""
+    def bounded(self, tally: Tally, now_ns: int) -> Tally:
+        """With the people inside at least and at most: by the last check, or by assumption before there is one."""
+        known = tally.since
+        entered, left = (sum(pair[i] for pair in known.gates.values()) for i in (0, 1))
+        blind_ns = sum(length for _, length in self._ledger.blind_since(known.at_ns))
+        watched = Watched(max(0, now_ns - known.at_ns) / 3.6e12, blind_ns / 3.6e12)
+        low, high = inside_bounds(tally.inside, entered, left, *self._errors(), watched)
+        return replace(tally, low=low, high=high, basis="assumed" if self._last is None else "check")
+
+    def _errors(self) -> tuple[Estimate, Estimate]:
+        """Of entering and of leaving."""
         if self._last is None:
-            return None, None
+            return ASSUMED, ASSUMED
         body = self._last.body
-        _, since = since_mark(tally, mark)
-        entered, left = (sum(pair[i] for pair in since.values()) for i in (0, 1))
-        errors = [_direction(body[way], body["both"]) for way in ("entered", "left")]
-        begun_ns = mark.at_ns if mark is not None and mark.holds(tally.period_ns) else tally.period_ns
-        blind_ns = sum(length for _, length in self._ledger.blind_since(begun_ns))
-        watched = Watched(max(0, now_ns - begun_ns) / 3.6e12, blind_ns / 3.6e12)
-        return inside_bounds(tally.inside, entered, left, errors[0], errors[1], watched)
+        return _direction(body["entered"], body["both"]), _direction(body["left"], body["both"])
 
 
 def _direction(told: dict[str, int], both: dict[str, int]) -> Estimate:

@@ -34,8 +34,8 @@ def day_report(
         "in": sum(entered for entered, _ in tally.today.values()),
         "out": sum(left for _, left in tally.today.values()),
         "inside": tally.inside,
-        "inside_low": tally.low,
-        "inside_high": tally.high,
+        "inside_low": tally.checked[0],
+        "inside_high": tally.checked[1],
         "blind_s": round(sum(unseen.values()) / NS_PER_S),
         "gates": sorted(tally.today),
         "quarters": [

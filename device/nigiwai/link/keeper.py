@@ -7,7 +7,7 @@ of them ahead), and beyond that in eye; the light turns red and counting goes on
 
 import logging
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 from nigiwai.door.listener import Listener, Received
@@ -34,6 +34,7 @@ from nigiwai.link.status.board import Board
 from nigiwai.link.status.desk import Desk
 from nigiwai.link.status.snapshot import Snapshot, snapshot
 from nigiwai.link.store.file import DamagedError, FullError
+from nigiwai.link.store.hand import Noted
 from nigiwai.link.zone import load_zone
 from nigiwai.settings import Settings
 
@@ -133,6 +134,7 @@ class Keeper:
         self._health_s = -HEALTH_GAP_S
         self._changed = True
         self._told: tuple[object, ...] = ()
+        self._told_closing: Noted | None = None
         self._informed: tuple[Standing, Hello | None] | None = None
         self._informs: tuple[int, int | None] | None = None
         self._standing: Standing = ledger.standing()
@@ -366,10 +368,8 @@ class Keeper:
 
     def _tally(self) -> Tally:
         now_ns = self._utc_ns()
-        mark = self._occupancy.mark
-        tally = self._tallier.tally(self._ledger, now_ns, mark)
-        low, high = self._clerk.checking.bounds(tally, mark, now_ns)
-        return replace(tally, low=low, high=high)
+        tally = self._tallier.tally(self._ledger, now_ns, self._occupancy.mark)
+        return self._clerk.checking.bounded(tally, now_ns)
 
     def _show(self, now_s: float) -> None:
         if not self._lights:
@@ -413,6 +413,9 @@ class Keeper:
             self._health_s, self._due.health_s = now_s, now_s + HEALTH_S
             publisher.keep("health", self._reporter.health(self._lights, self._vitals, self._upkeep(), self._utc_ns()))
 
+        if (closed := self._occupancy.closed) is not None and closed is not self._told_closing:
+            self._told_closing = closed
+            publisher.keep("closing", self._reporter.closing(closed.at_ns, closed.body))
         if self._zones is not None and self._hello is not None and now_s >= self._due.zones_s:
             self._due.zones_s = now_s + ZONES_S
             zones, self._zones = self._zones, None
@@ -434,7 +437,7 @@ class Keeper:
     def _keep_totals(self, publisher: Publisher) -> None:
         """Sends the sums where they changed; on a long busy day less often than every five seconds."""
         now_ns, tally = self._utc_ns(), self._tally()
-        told = (tally.day, tally.today, tally.total, tally.inside)
+        told = (tally.day, tally.today, tally.total, tally.inside, tally.since.at_ns, tally.basis)
         if told == self._told:
             return
         message = self._reporter.totals(tally, self._standing.epoch, now_ns)

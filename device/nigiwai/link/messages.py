@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What MQTT carries, one frozen type per message. docs/schema/ is generated from this page (schema.py).
 
-    retained     availability, info, totals, health
+    retained     availability, info, totals, closing, health
     stream       counts                              numbered without gaps within an epoch
     stream       traits                              tables of who came, numbered
     passing      alert, request/<command>, response/<command>
@@ -160,11 +160,18 @@ class Info(Envelope):
 
 
 class Occupancy(Part):
-    """People inside by the count: in minus out today, never below zero. The bounds are null until accuracy is known."""
+    """People inside by the count: `began` at `since`, and in minus out from there on, never below zero.
+
+    low, high: the 95 % interval. basis: `check`, by the last accuracy check at this entrance; `assumed`, by an error of
+    10 % each way, because nobody has checked yet.
+    """
 
     now: Total
     low: Total | None = None
     high: Total | None = None
+    basis: Literal["check", "assumed"] | None = None
+    since: Stamp | None = Field(None, description="The last reset, start of an event, or setting by hand.")
+    began: Total = 0
 
 
 class Totals(Envelope):
@@ -177,6 +184,23 @@ class Totals(Envelope):
     today: PerGate
     total: PerGate
     occupancy: Occupancy
+
+
+class Closing(Envelope):
+    """The balance of the last period that is over: began + entered - left = remaining. Retained.
+
+    Once everybody has gone home `remaining` is what the count cannot explain; negative: more left than are known to
+    have come. Holds for the passages known at `at`; what is placed there later is in `counts` alone.
+    """
+
+    type: Literal["closing"] = "closing"
+    at: Stamp
+    since: Stamp | None = Field(description="Null for a period that was closed by an earlier version.")
+    why: Literal["schedule", "event"] = Field(description="`occupancy.reset_at` came, or an event ended.")
+    began: Total
+    entered: Total
+    left: Total
+    remaining: Annotated[int, Field(ge=-(2**53), le=2**53)]
 
 
 class Counts(Envelope):
@@ -438,4 +462,4 @@ REQUESTS: dict[str, type[Request]] = {
     "identify": Identify,
     "restart": Restart,
 }
-SENT: tuple[type[Envelope], ...] = (Availability, Info, Totals, Counts, Traits, Zones, Health, Alert, Response)
+SENT: tuple[type[Envelope], ...] = (Availability, Info, Totals, Closing, Counts, Traits, Zones, Health, Alert, Response)

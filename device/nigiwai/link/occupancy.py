@@ -12,9 +12,8 @@ from collections.abc import Callable
 from datetime import tzinfo
 from typing import Any, Literal
 
-from nigiwai.link.intervals import Gates, subtract_gates
 from nigiwai.link.ledger import Ledger
-from nigiwai.link.report import Mark, Tallier, Tally, inside
+from nigiwai.link.report import Mark, Tallier, Tally
 from nigiwai.link.store.audit import Entry
 from nigiwai.link.store.hand import Noted
 from nigiwai.link.zone import reset_ns
@@ -31,6 +30,8 @@ class Occupancy:
         """tally: the day so far, reckoned with `mark`."""
         self._ledger, self._tally = ledger, tally
         self.mark = _read_mark(ledger.read_note(_MARK))
+        self.closed = ledger.latest_hand(CLOSING)
+        """The last closing balance."""
 
     def set_inside(self, inside: int, now_ns: int) -> bool:
         """People inside are this many now; kept over a restart."""
@@ -42,7 +43,7 @@ class Occupancy:
 
     def close(self, now_ns: int) -> None:
         """Notes the balance at the end of an event."""
-        self._note(balance(self._tally(), self.mark, "event"), now_ns)
+        self._note(balance(self._tally(), "event"), now_ns)
 
     def step(self, zone: tzinfo, reset_at: str, names: tuple[str, ...], now_ns: int) -> bool:
         """Closes the period before where another has begun; whether it did."""
@@ -53,28 +54,23 @@ class Occupancy:
         if note is None or int(note) > begun:
             return False  # the first period there is, or a clock that was set back
         before = Tallier(zone, names, reset_at).tally(self._ledger, begun - 1, self.mark, until_ns=begun)
-        found = balance(before, self.mark, "schedule")
+        found = balance(before, "schedule")
         self._ledger.audit(Entry(now_ns, "schedule", "reset_occupancy", "", json.dumps(found), "ok"))
         if found["entered"] or found["left"] or found["began"]:
             self._note(found, begun)
         return True
 
     def _note(self, found: dict[str, Any], at_ns: int) -> None:
-        self._ledger.write_hand(Noted(at_ns, CLOSING, found))
+        self.closed = Noted(at_ns, CLOSING, found)
+        self._ledger.write_hand(self.closed)
 
 
-def since_mark(tally: Tally, mark: Mark | None) -> tuple[int, Gates]:
-    """People inside when the number was last set or begun, and the passages since."""
-    if mark is None or not mark.holds(tally.period_ns):
-        return 0, tally.period
-    return mark.inside, subtract_gates(tally.period, mark.gates)
-
-
-def balance(tally: Tally, mark: Mark | None, why: Literal["event", "schedule"]) -> dict[str, Any]:
+def balance(tally: Tally, why: Literal["event", "schedule"]) -> dict[str, Any]:
     """Began + entered - left = remaining, which may be negative: more left than are known to have come."""
-    began, gates = since_mark(tally, mark)
-    entered, left = (sum(pair[i] for pair in gates.values()) for i in (0, 1))
-    return {"why": why, "began": began, "entered": entered, "left": left, "remaining": began + inside(gates)}
+    known = tally.since
+    entered, left = (sum(pair[i] for pair in known.gates.values()) for i in (0, 1))
+    numbers = {"began": known.began, "entered": entered, "left": left, "remaining": known.remaining}
+    return {"why": why, "since_ns": known.at_ns, **numbers}
 
 
 def _read_mark(note: str | None) -> Mark | None:

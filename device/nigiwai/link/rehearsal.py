@@ -19,7 +19,7 @@ from nigiwai.link.intervals import NS_PER_S, Gates, Interval, add_gates, merge, 
 from nigiwai.link.ledger import Standing
 from nigiwai.link.lights import Facts, Lights, assess, changed
 from nigiwai.link.messages import Availability, Cause, ClockState, Envelope, Losses, Mark, Resend, Response
-from nigiwai.link.report import Reporter, Tally, Upkeep
+from nigiwai.link.report import Reporter, Since, Tally, Upkeep
 from nigiwai.link.store.rows import Record
 from nigiwai.link.zone import day, load_zone, local, midnight_ns
 from nigiwai.settings import parse
@@ -157,7 +157,8 @@ class Simulated:
     def _tally(self, now_ns: int) -> Tally:
         inside = max(0, sum(e - o for e, o in self.today.values()))
         total = self.records[-1].totals
-        return Tally(day(now_ns, ZONE), self.today_begun_ns, self.today, total, {}, inside)
+        known = Since(self.today_begun_ns, 0, self.today)
+        return Tally(day(now_ns, ZONE), self.today_begun_ns, self.today, total, {}, inside, since=known)
 
     def introduce(self, send: Send) -> None:
         """What the device is."""

@@ -4,18 +4,19 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import tzinfo
-from typing import Any
+from typing import Any, Literal
 
 from nigiwai import __version__
 from nigiwai.door.records import Hello, Vitals
 from nigiwai.door.zones import ZoneStats
-from nigiwai.link.intervals import NS_PER_S, Gates, add_gates, sum_gates
+from nigiwai.link.intervals import NS_PER_S, Gates, add_gates, subtract_gates, sum_gates
 from nigiwai.link.ledger import BEFORE_ALL, Ledger, Standing
 from nigiwai.link.lights import Lights
 from nigiwai.link.messages import (
     Alert,
     Cause,
     Checked,
+    Closing,
     Counts,
     Health,
     Info,
@@ -74,10 +75,36 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
-    """The day so far. `low` and `high` bound the people inside with 95 %; None before an accuracy check.
+class Since:
+    """What is known of the people inside: `began` at `at_ns`, and the passages since."""
 
-    period: the passages since `period_ns`, when the number of people inside was last begun anew by schedule.
+    at_ns: int = 0
+    began: int = 0
+    gates: Gates = field(default_factory=dict)
+
+    @property
+    def remaining(self) -> int:
+        """Began and entered less left; negative where more left than are known to have come."""
+        return self.began + inside(self.gates)
+
+
+def since(period_ns: int, period: Gates, mark: Mark | None) -> Since:
+    """From the mark where it holds, else from the period's beginning with nobody inside.
+
+    A clock that is set later may move passages from before the mark out of the period; fewer than none have passed
+    since the mark at no gate. Totals, closing balance and bounds all go by this.
+    """
+    if mark is None or not mark.holds(period_ns):
+        return Since(period_ns, 0, period)
+    return Since(mark.at_ns, mark.inside, subtract_gates(period, mark.gates))
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """The day so far. `low` and `high` bound the people inside; `basis` says by what: an accuracy check, or assumption.
+
+    period: the passages since `period_ns`, when the number of people inside was last begun anew by schedule; since:
+    those since it was last known.
     """
 
     day: str
@@ -90,6 +117,13 @@ class Tally:
     high: int | None = None
     period_ns: int = 0
     period: Gates = field(default_factory=dict)
+    since: Since = Since()
+    basis: Literal["check", "assumed"] | None = None
+
+    @property
+    def checked(self) -> tuple[int | None, int | None]:
+        """`low` and `high` where an accuracy check stands behind them, as the page shows them."""
+        return (self.low, self.high) if self.basis == "check" else (None, None)
 
 
 @dataclass
@@ -122,11 +156,12 @@ class Tallier:
         quarters = {i: g for i, g in quarters.items() if end is None or i < end}
         none: Gates = dict.fromkeys(self.names, (0, 0))
         todays = {i: g for i, g in quarters.items() if i >= 0}
-        since = (period_ns - begun) // QUARTER_NS
-        period = add_gates(none, sum_gates([g for i, g in quarters.items() if i >= since]))
+        from_quarter = (period_ns - begun) // QUARTER_NS
+        period = add_gates(none, sum_gates([g for i, g in quarters.items() if i >= from_quarter]))
         today = add_gates(none, sum_gates(todays.values()))
         found = Tally(day(now_ns, self.zone), begun, today, add_gates(none, ledger.total()), todays, 0)
-        return replace(found, inside=_inside(period_ns, period, mark), period_ns=period_ns, period=period)
+        known = since(period_ns, period, mark)
+        return replace(found, inside=max(0, known.remaining), period_ns=period_ns, period=period, since=known)
 
     def _add_up(self, ledger: Ledger, begun: int, first: int) -> None:
         newest = ledger.newest()
@@ -144,12 +179,6 @@ class Tallier:
 def _add(quarters: dict[int, Gates], begun: int, at: int, gates: Gates) -> None:
     index = (at - begun) // QUARTER_NS
     quarters[index] = add_gates(quarters.get(index, {}), gates)
-
-
-def _inside(period_ns: int, period: Gates, mark: Mark | None) -> int:
-    if mark is None or not mark.holds(period_ns):
-        return max(0, inside(period))
-    return max(0, mark.inside + inside(period) - inside(mark.gates))
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,8 +242,30 @@ class Reporter:
             day=tally.day,
             today=passed(tally.today),
             total=passed(tally.total),
-            occupancy=Occupancy(now=tally.inside, low=tally.low, high=tally.high),
+            occupancy=Occupancy(
+                now=tally.inside,
+                low=tally.low,
+                high=tally.high,
+                basis=tally.basis,
+                since=self._stamp(tally.since.at_ns),
+                began=tally.since.began,
+            ),
         )
+
+    def closing(self, at_ns: int, body: Mapping[str, Any]) -> Closing:
+        """The balance of a period that is over, as the ledger has it."""
+        begun_ns = body.get("since_ns")
+        return Closing(
+            site=self._site,
+            device=self._device,
+            at=self._stamp(at_ns),
+            since=None if begun_ns is None else self._stamp(begun_ns),
+            **{key: body[key] for key in ("why", "began", "entered", "left", "remaining")},
+        )
+
+    def _stamp(self, utc_ns: int) -> str:
+        """In whole seconds."""
+        return stamp(utc_ns - utc_ns % NS_PER_S, self._zone)
 
     def info(self, standing: Standing, hello: Hello | None) -> Info:
         """What the device is."""

@@ -13,7 +13,7 @@ from nigiwai import __version__
 from nigiwai.link.messages import REQUESTS, SENT, Message
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-_RETAINED = ("availability", "info", "totals", "zones", "health")
+_RETAINED = ("availability", "info", "totals", "closing", "zones", "health")
 
 
 def schema_of(kind: type[Message]) -> dict[str, Any]:

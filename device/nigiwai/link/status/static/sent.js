@@ -8,7 +8,7 @@ import { fields, words as own } from "./words-sent.js";
 const EVERY_MS = 5_000;
 const say = speaker({ ja: { ...common.ja, ...own.ja }, en: { ...common.en, ...own.en } });
 const explain = speaker(fields);
-const ORDER = ["totals", "counts", "traits", "zones", "info", "health", "availability", "alert", "response", "nbirth", "ndata", "ndeath", "homeassistant"];
+const ORDER = ["totals", "closing", "counts", "traits", "zones", "info", "health", "availability", "alert", "response", "nbirth", "ndata", "ndeath", "homeassistant"];
 const newest = newestOf(() => ask("/api/sent"));
 let shown = "";
 
