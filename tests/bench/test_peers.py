@@ -34,6 +34,11 @@ def test_sparing_frames_changes_no_score(measured: dict[str, Any]) -> None:
         assert one["f1"]["sparing"] == one["f1"]["every frame"], one
 
 
+def test_thirty_people_cost_less_than_bytetrack_takes_for_them(measured: dict[str, Any]) -> None:
+    thirty = measured["thirty"]
+    assert thirty["tracker and gates"] < 0.85 * thirty["bytetrack"]
+
+
 def test_an_empty_view_costs_a_twentieth_and_counts_nobody(measured: dict[str, Any]) -> None:
     empty = measured["empty"]
     assert empty["counted"] == {"peers": 0, "every frame": 0, "sparing": 0}

@@ -2,12 +2,11 @@
 """Gates: walks as tables, then laws that hold for any walk."""
 
 import math
-from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from nigiwai.clock import BootNs
@@ -102,7 +101,7 @@ def test_who_may_be_no_person_is_judged_when_it_is_sure() -> None:
     def crossings(surely: list[bool], *ys: float) -> list[tuple[str, float]]:
         gates, found = Gates([DOOR], SIZE), []
         for i, (spot, sure) in enumerate(zip(up(*ys), surely, strict=True)):
-            found += gates.update([replace(track(spot), sure=sure)], BootNs(i * S))
+            found += gates.update([track(spot)._replace(sure=sure)], BootNs(i * S))
         found += gates.update([], BootNs(60 * S))
         return [(c.direction.value, round(c.at / S, 3)) for c in found]
 
@@ -200,6 +199,7 @@ def test_turning_the_line_round_changes_nothing(path: list[Spot], gate: Gate) ->
 
 
 @given(spots, gate_lines)
+@example([(0.0, 359.0), (1000.0, 529.0)], DOOR)  # along the very edge of the picture, to the left and to the right
 @settings(max_examples=200, deadline=None)
 def test_a_mirrored_walk_counts_the_same(path: list[Spot], gate: Gate) -> None:
     mirrored_gate = Gate(

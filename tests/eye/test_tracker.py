@@ -242,8 +242,9 @@ def test_the_assignment_is_the_cheapest(n: int, m: int, seed: int) -> None:
         options = [cost[row, c] + best(row + 1, free - {c}) for c in free if cost[row, c] < alone]
         return min([alone + best(row + 1, free), *options])
 
-    rows, columns = assign(cost, alone)
-    assert len(set(columns.tolist())) == len(columns)
-    assert len(set(rows.tolist())) == len(rows)
-    total = sum(cost[r, c] for r, c in zip(rows, columns, strict=True)) + alone * (n - len(rows))
+    rows, columns = (each.tolist() for each in np.indices((n, m)).reshape(2, -1))
+    taken = assign(rows, columns, cost.ravel().tolist(), alone)
+    assert len({columns[k] for k in taken}) == len(taken)
+    assert len({rows[k] for k in taken}) == len(taken)
+    total = sum(cost.ravel()[taken]) + alone * (n - len(taken))
     assert total == pytest.approx(best(0, frozenset(range(m))))

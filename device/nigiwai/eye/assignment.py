@@ -3,60 +3,49 @@
 
 Shortest augmenting paths (Jonker and Volgenant 1987). Most frames are easy: where every row's cheapest column is
 different, those minima are the optimum and no path is searched. Only rows that compete cost more; their paths are two
-or three steps over the few columns that each may have, for which plain Python is faster than arrays.
+or three steps over the few columns that each may have. All of it is plain Python over the pairs that are possible, one
+or two a row: for so few, arrays take longer.
 """
 
+from collections.abc import Sequence
 from math import inf
 
-import numpy as np
-from numpy.typing import NDArray
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+Offer = tuple[float, int, int]
+"""What a row may have: cost, column, index of the pair."""
 
 
-def assign(cost: Floats, alone: float) -> tuple[Ints, Ints]:
-    """Rows and columns that belong together, for the least total of `cost` (N, M); staying alone costs `alone` a row.
+def assign(rows: Sequence[int], columns: Sequence[int], costs: Sequence[float], alone: float) -> list[int]:
+    """Indices of the pairs that are taken, for the least total cost; staying alone costs `alone` a row.
 
-    Entries of `alone` or more (also inf) are never paired. Either side may be empty.
+    rows, columns, costs: of each possible pair, which comes once. Pairs that cost `alone` or more are never taken.
     """
-    n, m = cost.shape
-    if n == 0 or m == 0:
-        return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    nearest = cost.argmin(axis=1)
-    least = cost[np.arange(n), nearest]
-    rows = np.flatnonzero(least < alone)
-    columns = nearest[rows]
-    if len(rows) < 2 or np.bincount(columns).max() == 1:
-        return rows, columns
-    return _Contest(cost, least, alone).settle(rows, columns)
+    offers: dict[int, list[Offer]] = {}
+    for k, cost in enumerate(costs):
+        if cost < alone:
+            offers.setdefault(rows[k], []).append((cost, columns[k], k))
+    nearest = {row: min(possible) for row, possible in offers.items()}
+    if len({column for _, column, _ in nearest.values()}) == len(nearest):
+        return [k for _, _, k in nearest.values()]
+    return _Contest(offers, nearest, alone).settle()
 
 
 class _Contest:
     """Rows that want the same columns. A column of its own for each row, -1 - row, stands for "alone"."""
 
-    def __init__(self, cost: Floats, least: Floats, alone: float) -> None:
-        self._cost, self._alone = cost, alone
+    def __init__(self, offers: dict[int, list[Offer]], nearest: dict[int, Offer], alone: float) -> None:
+        self._nearest, self._alone = nearest, alone
         self._owner: dict[int, int] = {}
-        self._offers: dict[int, list[tuple[int, float]]] = {}
-        self._price_row, self._price_column = least.tolist(), dict[int, float]()
+        self._offers = offers
+        self._price_row = {row: cost for row, (cost, _, _) in nearest.items()}
+        self._price_column = dict[int, float]()
 
-    def settle(self, rows: Ints, columns: Ints) -> tuple[Ints, Ints]:
-        """The best pairing, given each row's cheapest column."""
-        waiting = [r for r, c in zip(rows.tolist(), columns.tolist(), strict=True) if self._owner.setdefault(c, r) != r]
+    def settle(self) -> list[int]:
+        """The pairs of the best pairing."""
+        waiting = [row for row, (_, column, _) in self._nearest.items() if self._owner.setdefault(column, row) != row]
         for row in waiting:
             self._augment(row)
-        pairs = sorted((row, column) for column, row in self._owner.items() if column >= 0)
-        return np.array([row for row, _ in pairs]), np.array([column for _, column in pairs])
-
-    def _offers_to(self, row: int) -> list[tuple[int, float]]:
-        """The columns that a row may have, and their costs."""
-        if row not in self._offers:
-            costs = self._cost[row]
-            possible = np.flatnonzero(costs < self._alone)
-            offers = zip(possible.tolist(), costs[possible].tolist(), strict=True)
-            self._offers[row] = [*offers, (-1 - row, self._alone)]
-        return self._offers[row]
+        taken = [(row, column) for column, row in self._owner.items() if column >= 0]
+        return [k for row, column in taken for _, offered, k in self._offers[row] if offered == column]
 
     def _augment(self, start: int) -> None:
         """Gives row `start` a column along the shortest path of reassignments (Dijkstra on reduced costs)."""
@@ -67,8 +56,9 @@ class _Contest:
         row, so_far = start, 0.0
         while True:
             path.append((row, so_far))
-            for column, cost in self._offers_to(row):
-                reach = so_far + cost - self._price_row[row] - self._price_column.get(column, 0.0)
+            paid = so_far - self._price_row[row]
+            for cost, column, _ in (*self._offers[row], (self._alone, -1 - row, -1)):
+                reach = paid + cost - self._price_column.get(column, 0.0)
                 if column not in done and reach < distance.get(column, inf):
                     distance[column], came_from[column] = reach, row
             column = min(distance, key=distance.__getitem__)

@@ -14,11 +14,13 @@ How badly a pair fits is the squared distance in standard deviations, plus the l
 somebody unseen for a second must not take the detection of somebody seen just now.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from math import sqrt
 
 import numpy as np
 
-from nigiwai.eye.motion import Bools, Filter, Floats, Ints, Motion, scale_of, xywh_to_xyxy, xyxy_to_xywh
+from nigiwai.eye.motion import Bools, Filter, Floats, Ints, Motion, xywh_to_xyxy, xyxy_to_xywh
 
 EDGE = 0.012
 """A box that ends within this share of the picture's side is cut by it; boxes wobble by a few pixels of 416."""
@@ -31,6 +33,12 @@ SLIVER = 0.6
 
 HEAD = 0.12
 """How far the top may be off, in heights, for the head to be in place."""
+
+SAME = 0.6
+"""Two boxes whose overlap (intersection over union) is greater show one person..."""
+
+WITHIN = 0.75
+"""...or of which one has more than this share of its area within the other, and the same head."""
 
 SHRINK_PER_S = 0.8
 """How fast a walking person's height is given up that only short boxes report: they may be right, and whoever walks
@@ -48,65 +56,102 @@ GROWING = 0.6
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """How tracks and detections go together, as K pairs that are not hopeless.
+    """How tracks and detections go together, as K pairs that are not hopeless, ordered by track, then by detection.
 
-    row, column (K,): which track, which detection. xywh (4, K): the detection as it would complete the track. grown
-    (K,): it shows legs hidden until then. apart (K,): squared distance in standard deviations. cost (K,): `apart` and
+    row, column (K,): which track, which detection. boxes (8, K): the detection as it would complete the track, centre,
+    width and height; then as it was seen, left, top, right and bottom, NaN where it had to be completed. grown (K,):
+    it shows legs hidden until then. apart (K,): squared distance in standard deviations. cost (K,): `apart` and
     how vague the track is; lower is better. expected, seen (4, K): left, top, right, bottom.
     """
 
     row: Ints
     column: Ints
-    xywh: Floats
+    boxes: Floats
     grown: Bools
     apart: Floats
     cost: Floats
     expected: Floats
     seen: Floats
 
-    def overlap(self, which: Ints) -> Floats:
+    def overlap(self, which: Sequence[int]) -> Floats:
         """Intersection over union of what was expected and what was seen, of the pairs named."""
         return iou(self.expected[:, which], self.seen[:, which])
 
 
-def fit(motion: Motion, xyxy: Floats, kalman: Filter, size: tuple[int, int], gap_s: float, gate: Floats) -> Fit:
-    """How predicted tracks and detections (4, M) go together; those further apart than `gate` (N,) are left out.
+def fit(motion: Motion, xyxy: Floats, kalman: Filter, size: tuple[int, int], gap_s: float, gate: float) -> Fit:
+    """How predicted tracks and detections (4, M) go together; those further apart than `gate` are left out.
 
     gate: squared, in standard deviations; a pair beyond it may be among those that are told.
     size: width and height of the picture. gap_s: time since the last frame.
     """
-    known = kalman.error(motion.scale)
+    xywh = motion.xywh
+    known, seen = kalman.error(motion.scale), xyxy_to_xywh(xyxy)
     spread = motion.variance + known
-    i, j = _near(motion.xywh, xyxy, spread, gate)
-    box, mean, variance = xyxy[:, j], motion.xywh[:, i], spread[:, i]
-    expected = xywh_to_xyxy(mean)
-    alive = kalman.lively(motion)[i]
-    shrink = np.where(covered_below(xyxy)[j], SHRINK_HIDDEN_PER_S, SHRINK_PER_S) * alive
-    whole, hidden, grown = complete(box, expected, size, 1.0 - np.minimum(0.5, shrink * gap_s))
-    # Who stands still comes out from behind nothing: the longer box is somebody's who passes before them.
-    grown &= alive >= GROWING
-    xywh = xyxy_to_xywh(whole)
-    off = (xywh - mean) ** 2 / variance
-    # Sizes say little: arms and legs swing, people overlap; they break ties but cannot outvote the place.
-    off_y = off[1] + np.minimum(off[3], 9.0)
-    if grown.any():
-        off_y = np.where(grown, (box[1] - expected[1]) ** 2 / variance[1], off_y)
-    apart = off[0] + off_y + np.minimum(off[2], 4.0) * 0.5 + 2.0 * (hidden | grown)
-    vague = np.log(spread[0] / known[0]) + np.log(spread[1] / known[1])
-    return Fit(i, j, xywh, grown, apart, apart + vague[i], expected, box)
+    i, j = _near(xywh, seen, spread, gate)
+    vague = np.log(spread[:2] / known[:2])
+    # What is asked of every pair is gathered at once: an array's length hardly matters, the number of steps does.
+    of_tracks = np.concatenate((xywh, xywh_to_xyxy(xywh), spread, vague)).take(i, axis=1)
+    mean, expected, variance = of_tracks[:4], of_tracks[4:8], of_tracks[8:12]
+    boxes = np.concatenate((seen, xyxy)).take(j, axis=1)
+    box, cut, grown = boxes[4:], cut_by_edge(xyxy, size), _odd(mean, expected, boxes)
+    if np.count_nonzero(cut) or np.count_nonzero(grown):
+        alive = kalman.lively(motion)[i]
+        shrink = np.where(covered_below(xyxy)[j], SHRINK_HIDDEN_PER_S, SHRINK_PER_S) * alive
+        whole, hidden, grown = complete(box, expected, cut[:, j], 1.0 - np.minimum(0.5, shrink * gap_s))
+        # Who stands still comes out from behind nothing: the longer box is somebody's who passes before them.
+        grown &= alive >= GROWING
+        boxes = np.concatenate((xyxy_to_xywh(whole), np.where(whole[3] - whole[1] > _seen_high(box), np.nan, box)))
+        apart = _surprise(_off(boxes, mean, expected, variance, grown)) + 2.0 * (hidden | grown)
+    else:
+        apart = _surprise((boxes[:4] - mean) ** 2 / variance)
+    return Fit(i, j, boxes, grown, apart, apart + (of_tracks[12] + of_tracks[13]), expected, box)
 
 
-def _near(xywh: Floats, xyxy: Floats, spread: Floats, gate: Floats) -> tuple[Ints, Ints]:
-    """The pairs that are not hopeless: completing a box moves its centre by no more than the person's own size.
+def _near(tracks: Floats, boxes: Floats, spread: Floats, gate: float) -> tuple[Ints, Ints]:
+    """The pairs of tracks (4, N) and boxes (4, M), both as xywh, that are not hopeless.
 
-    In a crowd that is one pair in six, and everything after costs as much less.
+    Completing a box moves its centre by no more than the person's own size. In a crowd that is one pair in six, and
+    everything after costs as much less.
     """
-    far_x = np.sqrt(gate * spread[0]) + xywh[2]
-    far_y = np.sqrt(gate * spread[1]) + xywh[3] * 1.2
-    near = np.abs((xyxy[0] + xyxy[2]) / 2 - xywh[0][:, None]) <= far_x[:, None]
-    near &= np.abs((xyxy[1] + xyxy[3]) / 2 - xywh[1][:, None]) <= far_y[:, None]
-    i, j = near.nonzero()
+    far = np.sqrt(gate * spread[:2]) + tracks[2:] * _MARGIN
+    near = np.abs(boxes[:2, None] - tracks[:2, :, None]) <= far[:, :, None]
+    i, j = (near[0] & near[1]).nonzero()
     return i, j
+
+
+_MARGIN = np.array([[1.0], [1.2]])
+_MOST_SURPRISE = np.array([[np.inf], [np.inf], [4.0], [9.0]])
+_SAYS = np.array([1.0, 1.0, 0.5, 1.0])
+
+
+def _surprise(off: Floats) -> Floats:
+    """(K,): squared distance in standard deviations, of that in [cx, cy, w, h].
+
+    Sizes say little: arms and legs swing, people overlap; they break ties but cannot outvote the place.
+    """
+    return np.asarray(_SAYS @ np.minimum(off, _MOST_SURPRISE))
+
+
+def _odd(mean: Floats, expected: Floats, boxes: Floats) -> Bools:
+    """(K,): pairs that may need completing: the head is in place, the feet are not."""
+    high = mean[3]
+    ratio = boxes[3] / high
+    odd = (ratio < SHORT) | (ratio > GROWN[0])
+    return np.asarray(odd & (np.abs(boxes[5] - expected[1]) < HEAD * high))
+
+
+def _off(boxes: Floats, mean: Floats, expected: Floats, variance: Floats, grown: Bools) -> Floats:
+    """(4, K): squared distances in standard deviations. Whose legs came out of hiding are told by the head."""
+    off = np.asarray((boxes[:4] - mean) ** 2 / variance)
+    if np.count_nonzero(grown):
+        head = (boxes[1] - boxes[3] / 2 - expected[1]) ** 2 / variance[1]
+        off[1], off[3] = np.where(grown, head, off[1]), np.where(grown, 0.0, off[3])
+    return off
+
+
+def _seen_high(box: Floats) -> Floats:
+    """(K,): heights of boxes, and what rounding adds to them."""
+    return np.asarray(box[3] - box[1] + 1e-6)
 
 
 def iou(a: Floats, b: Floats) -> Floats:
@@ -123,15 +168,14 @@ def _area(xyxy: Floats) -> Floats:
     return np.asarray((right - left) * (bottom - top))
 
 
-def complete(xyxy: Floats, expected: Floats, size: tuple[int, int], keep: Floats) -> tuple[Floats, Bools, Bools]:
+def complete(xyxy: Floats, expected: Floats, cut: Bools, keep: Floats) -> tuple[Floats, Bools, Bools]:
     """Boxes (4, K) completed from the `expected` ones where edge or obstacle hides; which were hidden, which grew.
 
-    Only an obstacle counts as hidden, since the edge of the picture explains itself. keep: the share of the expected
-    height that a hidden person keeps.
+    Only an obstacle counts as hidden, since the edge of the picture explains itself. cut (4, K): which sides the edge
+    cuts. keep: the share of the expected height that a hidden person keeps.
     """
     top, bottom = xyxy[1], xyxy[3]
     high, height = bottom - top, expected[3] - expected[1]
-    cut = cut_by_edge(xyxy, size)
     in_place = np.abs(top - expected[1]) < HEAD * height
     in_place &= ~(cut[3] | cut[1])
     hidden = in_place & (high < SHORT * height)
@@ -179,31 +223,43 @@ def cut_by_edge(xyxy: Floats, size: tuple[int, int]) -> Bools:
     return np.array((left <= x, top <= y, right >= size[0] - x, bottom >= size[1] - y))
 
 
-def duplicates(xyxy: Floats, score: Floats) -> Bools:
-    """(M,) which boxes show a person whom a better box shows too.
+def duplicates(xyxy: Floats, score: Floats) -> list[int]:
+    """The boxes (4, M) that show a person whom a better box shows too, in no order.
 
     Two boxes show one person when they nearly coincide, or when one lies within the other and both have the same head
     (a body and its upper body). A child before its parent shares the feet but not the head, and stays.
     """
-    left, top, right, bottom = xyxy
-    touching = np.maximum(left[:, None], left) < np.minimum(right[:, None], right)
-    touching &= np.maximum(top[:, None], top) < np.minimum(bottom[:, None], bottom)
-    one, other = np.triu(touching, 1).nonzero()
-    doubled = np.zeros(len(score), np.bool_)
-    if not len(one):
-        return doubled
-    a, b = xyxy[:, one], xyxy[:, other]
-    common = iou(a, b)
-    area = _area(xyxy)
-    area_a, area_b = area[one], area[other]
-    shared = common / (1 + common) * (area_a + area_b)
-    scale = np.minimum(scale_of(xyxy_to_xywh(a)), scale_of(xyxy_to_xywh(b)))
-    same_head = np.abs(a[1] - b[1]) < HEAD * scale
-    same_head &= np.abs((a[0] + a[2]) / 2 - (b[0] + b[2]) / 2) < 0.12 * scale
-    one_person = (common > 0.6) | (same_head & (shared > 0.75 * np.minimum(area_a, area_b)))
-    # The larger of two is the more complete, unless the detector doubts it.
-    worth = score * np.sqrt(area)
-    better = worth[one] - worth[other]
-    doubled[one[one_person & (better < 0)]] = True
-    doubled[other[one_person & (better > 0)]] = True
-    return doubled
+    found: set[int] = set()
+    for one, other in _coinciding(xyxy):
+        a, b = xyxy[:, one].tolist(), xyxy[:, other].tolist()
+        if _one_person(a, b):
+            # The larger of two is the more complete, unless the detector doubts it.
+            better = score[one] * sqrt(_area_of(*a)) - score[other] * sqrt(_area_of(*b))
+            found |= {one} if better < 0 else {other} if better > 0 else set()
+    return list(found)
+
+
+def _coinciding(xyxy: Floats) -> list[tuple[int, int]]:
+    """The pairs of boxes (4, M) that may show one person: who shares half of a width and of a height is centred within
+    half of the larger one. Hardly ever any, so that nothing else need be asked of all.
+    """
+    centre, long = (xyxy[:2] + xyxy[2:]) / 2, xyxy[2:] - xyxy[:2]
+    far = np.abs(centre[:, :, None] - centre[:, None])
+    close = far + far < np.maximum(long[:, :, None], long[:, None])
+    one, other = (close[0] & close[1]).nonzero()
+    return [(i, j) for i, j in zip(one.tolist(), other.tolist(), strict=True) if i < j]
+
+
+def _one_person(a: Sequence[float], b: Sequence[float]) -> bool:
+    """Whether two boxes (left, top, right, bottom) show one person; see `duplicates`."""
+    wide, high = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+    shared, area_a, area_b = wide * high, _area_of(*a), _area_of(*b)
+    if shared > SAME * (area_a + area_b - shared):
+        return True
+    scale = min(max(box[3] - box[1], 2 * (box[2] - box[0])) for box in (a, b))
+    same_head = abs(a[1] - b[1]) < HEAD * scale and abs(a[0] + a[2] - b[0] - b[2]) / 2 < HEAD * scale
+    return same_head and shared > WITHIN * min(area_a, area_b)
+
+
+def _area_of(left: float, top: float, right: float, bottom: float) -> float:
+    return (right - left) * (bottom - top)

@@ -8,6 +8,7 @@ r"""One gate in pixels: how far points lie on its inner side, and how much room 
 
 from collections.abc import Sequence
 from itertools import pairwise
+from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,9 @@ LEAST_ROOM = 0.03
 filtered place strays (`gates.HYSTERESIS`) has no room: nobody half as tall as the picture is ever clearly on that side.
 Chosen, not measured."""
 
+_ALONG = 1e-9
+"""The part of a way across an edge under which the way goes along it."""
+
 _LOOKS = 9
 """Places along each segment at which the room is looked at."""
 
@@ -32,6 +36,7 @@ class GateLine:
         """corners: two or more, none equal to the next."""
         self.corners, self.inner_sign, self.size = tuple(corners), inner_sign, size
         self._normals = [_normal(a, b) for a, b in pairwise(self.corners)]
+        self._inward = Point(*(inner_sign * n for n in self._normals[0]))
 
     @staticmethod
     def of(line: Sequence[tuple[float, float]], inside: tuple[float, float], size: tuple[int, int]) -> "GateLine":
@@ -54,13 +59,30 @@ class GateLine:
         """The distance in px from `p` to the drawn line itself, ends not prolonged."""
         return distance_to_polyline(p, self.corners)
 
+    def inners(self, points: Sequence[tuple[float, float]]) -> list[float]:
+        """`inner` of each of the points: of a few dozen, plain numbers are reckoned with faster than arrays."""
+        if not self.straight:
+            across: list[float] = self.inner_of(np.array(points).reshape(-1, 2).T).tolist()
+            return across
+        (ax, ay), (nx, ny) = self.corners[0], self._inward
+        return [(x - ax) * nx + (y - ay) * ny for x, y in points]
+
     def inner_of(self, points: Floats) -> Floats:
         """(N,): `inner` of points (2, N)."""
         if not self.straight:
             return self._nearest(points)[0]
-        (ax, ay), (nx, ny) = self.corners[0], self._normals[0]
-        across: Floats = (points[0] - ax) * (nx * self.inner_sign) + (points[1] - ay) * (ny * self.inner_sign)
+        (ax, ay), (nx, ny) = self.corners[0], self._inward
+        across: Floats = (points[0] - ax) * nx + (points[1] - ay) * ny
         return across
+
+    def room_here(self, point: tuple[float, float], inner: float) -> float:
+        """The room in px that the picture leaves on the side of the gate on which a point lies, `inner` inside."""
+        if not self.straight:
+            outside, inside = self.room(np.array(point)[:, None])[:, 0].tolist()
+            return float(outside if inner < 0 else inside)
+        (x, y), (nx, ny), way = point, self._inward, -1 if inner < 0 else 1
+        across = _room(x - inner * nx, way * nx, self.size[0])
+        return max(0.0, min(across, _room(y - inner * ny, way * ny, self.size[1])))
 
     def room(self, points: Floats) -> Floats:
         """(2, N): the room in px that the picture leaves outside and inside of the gate near points (2, N).
@@ -102,8 +124,9 @@ class GateLine:
         """(N,) how far one can go from `start` (2, N) along unit vectors before the picture ends; 0 outside of it."""
         size = np.array(self.size, np.float64)[:, None]
         ahead = np.where(direction > 0, size - start, start)
-        room: Floats = (ahead / np.maximum(np.abs(direction), 1e-9)).min(axis=0)
-        return np.maximum(0.0, room)
+        # Who goes along an edge, be it on it, does not come nearer to it.
+        room = np.where(np.abs(direction) < _ALONG, np.inf, ahead / np.maximum(np.abs(direction), _ALONG))
+        return np.asarray(np.maximum(0.0, room.min(axis=0)))
 
 
 def room_share(line: Sequence[tuple[float, float]], size: tuple[int, int]) -> float:
@@ -122,6 +145,13 @@ def room_share(line: Sequence[tuple[float, float]], size: tuple[int, int]) -> fl
 def at_edge(line: Sequence[tuple[float, float]], size: tuple[int, int]) -> bool:
     """Whether the gate lies so near to the picture's edge that nobody can be seen on both of its sides."""
     return room_share(line, size) < LEAST_ROOM
+
+
+def _room(start: float, direction: float, side: int) -> float:
+    """How far one can go from `start` before a picture of that side ends, at `direction` px of it a px of the way."""
+    if abs(direction) < _ALONG:
+        return inf
+    return (side - start if direction > 0 else start) / abs(direction)
 
 
 def _normal(a: Point, b: Point) -> tuple[float, float]:

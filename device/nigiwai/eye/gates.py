@@ -138,6 +138,19 @@ class Lane:
     people: dict[int, Passage] = field(default_factory=dict)
     counted: deque[tuple[BootNs, tuple[float, float], Direction, int]] = field(default_factory=lambda: deque(maxlen=64))
     passers: list[int] = field(default_factory=list)
+    widest: float = 0.0
+    """The widest of the bands, in px."""
+
+    def __post_init__(self) -> None:
+        if self.bands is not None:
+            self.widest = float(self.bands[1].max())
+
+    def band_at(self, foot: tuple[float, float]) -> float:
+        """The band in px of whoever stands there, where the view is measured; 0 elsewhere."""
+        if self.bands is None:
+            return 0.0
+        points, there = self.bands
+        return float(there[((points - foot) ** 2).sum(axis=1).argmin()])
 
 
 class Gates:
@@ -192,38 +205,29 @@ def _bands(line: GateLine, ground: Ground | None) -> tuple[Floats, Floats] | Non
 
 
 def _samples(lane: Lane, tracks: Sequence[Track], at: BootNs) -> list[Sample]:
-    """What the gate sees of each track."""
-    if not tracks:
-        return []
-    feet = np.array([t.foot for t in tracks]).T
-    inner = lane.line.inner_of(feet).tolist()
-    sizes = _sizes(tracks, lane, feet)
-    samples = [Sample(at, t.foot, i, *size) for t, i, size in zip(tracks, inner, sizes, strict=True)]
-    _narrow_bands(lane.line, [s for s in samples if abs(s.inner) < s.band])
+    """What the gate sees of each track.
+
+    The band is only measured for those whom the widest one may hold; whoever is beyond that is clear of all.
+    """
+    feet = [t.foot for t in tracks]
+    scales = [max(bottom - top, 2 * (right - left)) for left, top, right, bottom in (t.xyxy for t in tracks)]
+    samples = [
+        Sample(at, foot, inner, scale, max(HYSTERESIS_ABOVE * scale, lane.widest))
+        for foot, inner, scale in zip(feet, lane.line.inners(feet), scales, strict=True)
+    ]
+    for track, sample in zip(tracks, samples, strict=True):
+        if abs(sample.inner) < sample.band:
+            _measure_band(lane, track, sample)
     return samples
 
 
-def _sizes(tracks: Sequence[Track], lane: Lane, feet: Floats) -> list[tuple[float, float]]:
-    """Size and band of each, in px."""
-    xyxy = np.array([t.xyxy for t in tracks]).T
-    left, top, right, bottom = xyxy
-    scale = np.maximum(bottom - top, 2 * (right - left))
-    band = scale * (HYSTERESIS + (HYSTERESIS_ABOVE - HYSTERESIS) * squareness(xyxy, lane.line.size[1]))
-    if lane.bands is not None:
-        points, there = lane.bands
-        nearest = ((feet[:, :, None] - points.T[:, None]) ** 2).sum(axis=0).argmin(axis=1)
-        band = np.maximum(band, there[nearest])
-    return list(zip(scale.tolist(), band.tolist(), strict=True))
-
-
-def _narrow_bands(line: GateLine, samples: Sequence[Sample]) -> None:
-    """Takes the picture's edge into account; nobody beyond the widest band needs it."""
-    if not samples:
-        return
-    room = line.room(np.array([s.foot for s in samples]).T).tolist()
-    for sample, outside, inside in zip(samples, *room, strict=True):
-        here = outside if sample.inner < 0 else inside
-        sample.band = max(LEAST_BAND * sample.scale, min(sample.band, EDGE_SHARE * here))
+def _measure_band(lane: Lane, track: Track, sample: Sample) -> None:
+    """Sets the band of somebody near the line, by how they look and where they are."""
+    share = HYSTERESIS + (HYSTERESIS_ABOVE - HYSTERESIS) * squareness(track.xyxy, lane.line.size[1])
+    sample.band = max(sample.scale * share, lane.band_at(sample.foot))
+    if abs(sample.inner) < sample.band:  # nobody beyond the widest band needs the picture's edge
+        room = EDGE_SHARE * lane.line.room_here(sample.foot, sample.inner)
+        sample.band = max(LEAST_BAND * sample.scale, min(sample.band, room))
 
 
 def _first_sight(lane: Lane, track: Track, sample: Sample) -> Passage:
@@ -232,11 +236,9 @@ def _first_sight(lane: Lane, track: Track, sample: Sample) -> Passage:
     if track.origin is not None and track.age_s > 0:
         began = BootNs(sample.at - round(track.age_s * 1e9))
         inner = lane.line.inner(Point(*track.origin))
-        first = Sample(
-            began, track.origin, inner, sample.scale, _sizes([track], lane, np.array([track.origin]).T)[0][1]
-        )
+        first = Sample(began, track.origin, inner, sample.scale, sample.band)
         if abs(inner) < first.band:
-            _narrow_bands(lane.line, [first])
+            _measure_band(lane, track, first)
     passage = Passage(first, first, first)
     if (side := _clear_side(first)) is not None:
         passage.side = side

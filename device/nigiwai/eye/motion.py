@@ -99,8 +99,8 @@ def nobody() -> Motion:
 
 def xywh_to_xyxy(xywh: Floats) -> Floats:
     """Centre, width, height (4, ...) to left, top, right, bottom."""
-    half = xywh[2:] / 2
-    return np.concatenate((xywh[:2] - half, xywh[:2] + half))
+    centre, half = xywh[:2], xywh[2:] / 2
+    return np.concatenate((centre - half, centre + half))
 
 
 def xyxy_to_xywh(xyxy: Floats) -> Floats:
@@ -118,14 +118,15 @@ def scale_of(xywh: Floats) -> Floats:
     return np.asarray(np.maximum(xywh[3], 2 * xywh[2]))
 
 
-def squareness(xyxy: Floats, picture_px: float) -> Floats:
-    """(...) 1 for people seen from above, 0 for those seen from the side, in between in between; of boxes (4, ...).
+def squareness(xyxy: tuple[float, float, float, float], picture_px: float) -> float:
+    """1 for people seen from above, 0 for those seen from the side, in between in between; of their boxes.
 
     Head and shoulders of somebody who comes in at the bottom of the picture are square too, though seen from the side.
     """
     left, top, right, bottom = xyxy
-    square = np.minimum(np.maximum((UPRIGHT - (bottom - top) / (right - left)) / (UPRIGHT - SQUARE), 0.0), 1.0)
-    return np.asarray(np.where(bottom < (1 - CUT) * picture_px, square, 0.0))
+    if bottom >= (1 - CUT) * picture_px:
+        return 0.0
+    return min(max((UPRIGHT - (bottom - top) / (right - left)) / (UPRIGHT - SQUARE), 0.0), 1.0)
 
 
 def standing(xywh: Floats, picture_px: float) -> tuple[Floats, Floats]:
@@ -135,44 +136,50 @@ def standing(xywh: Floats, picture_px: float) -> tuple[Floats, Floats]:
     by half of somebody's breadth where the camera looks straight down. picture_px: the height of the picture.
     """
     cx, cy, wide, high = xywh
-    return cx, cy + high / 2 - wide * (TOES + SHOULDER * squareness(xywh_to_xyxy(xywh), picture_px))
+    bottom, slender = cy + high / 2, high / wide
+    above = TOES * wide
+    if np.count_nonzero(slender < UPRIGHT):
+        square = np.minimum(np.maximum((UPRIGHT - slender) / (UPRIGHT - SQUARE), 0.0), 1.0)
+        above += SHOULDER * wide * square * (bottom < (1 - CUT) * picture_px)
+    return cx, bottom - above
 
 
 class Filter:
-    """The filter for one kind of noise, which it keeps as columns (4, 1)."""
+    """The filter for one kind of noise, which it keeps as columns (4, 1), squared."""
 
     def __init__(self, noise: Noise) -> None:
         self._noise = noise
         rows = (noise.wobble, noise.first_rate, noise.drift, noise.wander)
-        self._wobble, self._first_rate, self._drift, self._wander = (np.array(row)[:, None] for row in rows)
+        self._wobble, self._first_rate, self._drift, self._wander = (np.array(row)[:, None] ** 2 for row in rows)
 
     def begin(self, xywh: Floats) -> Motion:
         """The state of boxes (4, N) seen for the first time: their place is known, their speed is not."""
         state = np.zeros((5, *xywh.shape))
-        scale = scale_of(xywh)
-        state[0], state[2], state[4] = xywh, (scale * self._wobble) ** 2, (scale * self._first_rate) ** 2
+        area = scale_of(xywh) ** 2
+        state[0], state[2], state[4] = xywh, area * self._wobble, area * self._first_rate
         return Motion(state)
 
     def error(self, scale: Floats) -> Floats:
         """(4, N): the variance of one detection of people of that scale (N,), in px squared."""
-        return np.asarray((scale * self._wobble) ** 2)
+        return np.asarray(scale * scale * self._wobble)
 
     def lively(self, motion: Motion) -> Floats:
         """(N,) how much of a walker's freedom each has: 1 who walks, `still_share` who stands."""
-        speed = np.hypot(*motion.state[1, :2]) / motion.scale
-        return np.asarray(np.minimum(np.maximum(speed / self._noise.walking_per_s, self._noise.still_share), 1.0))
+        return self._lively(motion.state, motion.scale)
+
+    def _lively(self, state: Floats, scale: Floats) -> Floats:
+        x, y = state[1, :2]
+        speed = np.hypot(x, y) / (scale * self._noise.walking_per_s)
+        return np.asarray(np.minimum(np.maximum(speed, self._noise.still_share), 1.0))
 
     def predict(self, motion: Motion, dt_s: float) -> Motion:
         """The state `dt_s` seconds later with nothing seen: constant rates, white acceleration, less for the still."""
-        value, rate, variance, mixed, rate_variance = motion.state
-        out = np.empty_like(motion.state)
-        scale, alive = motion.scale, self.lively(motion)
-        q = (scale * self._drift * alive) ** 2
-        out[0], out[1] = value + dt_s * rate, rate
-        out[2] = variance + dt_s * (2 * mixed + dt_s * rate_variance) + q * (dt_s**3 / 3)
-        out[2] += (scale * self._wander * np.sqrt(alive)) ** 2 * dt_s
-        out[3] = mixed + dt_s * rate_variance + q * (dt_s**2 / 2)
-        out[4] = rate_variance + q * dt_s
+        state, scale = motion.state, motion.scale
+        out = (_transition(dt_s) @ state.reshape(5, -1)).reshape(state.shape)
+        alive = self._lively(state, scale)
+        free = scale * scale * alive
+        out[2:] += self._drift * (free * alive) * np.array((dt_s**3 / 3, dt_s**2 / 2, dt_s)).reshape(3, 1, 1)
+        out[2] += self._wander * dt_s * free
         return Motion(out)
 
     def correct(self, motion: Motion, xywh: Floats, grown: Bools) -> Motion:
@@ -180,18 +187,31 @@ class Filter:
 
         Surprising values are trusted less (Huber weights beyond 2.5 sigma).
         """
-        value, rate, variance, mixed, rate_variance = motion.state
-        if grown.any():
-            taller = np.where(grown, xywh[3] - value[3], 0.0)
-            value = value + np.stack((0 * taller, taller / 2, 0 * taller, taller))
-        r = self.error(scale_of(value))
-        off = xywh - value
-        surprise = np.abs(off) / np.sqrt(variance + r)
-        r *= np.maximum(1.0, surprise / 2.5) ** 2
-        total = variance + r
-        gain, rate_gain = variance / total, mixed / total
-        out = np.empty_like(motion.state)
-        out[0], out[1] = value + gain * off, rate + rate_gain * off
-        out[2], out[3] = (1 - gain) * variance, (1 - gain) * mixed
-        out[4] = rate_variance - rate_gain * mixed
+        out = motion.state.copy()
+        if np.count_nonzero(grown):
+            taller = np.where(grown, xywh[3] - out[0, 3], 0.0)
+            out[0, 1] += taller / 2
+            out[0, 3] += taller
+        off, variance, error = xywh - out[0], out[2], self.error(scale_of(out[0]))
+        surprise = off * off / (variance + error)
+        error *= np.maximum(1.0, surprise / 2.5**2)
+        gain, rate_gain = out[2:4] / (variance + error)
+        out[0] += gain * off
+        out[1] += rate_gain * off
+        out[4] -= rate_gain * out[3]
+        out[2:4] *= 1.0 - gain
         return Motion(out)
+
+
+def _transition(dt_s: float) -> Floats:
+    """(5, 5): what `dt_s` seconds make of a state whose rate nothing changes."""
+    squared = dt_s * dt_s
+    return np.array(
+        (
+            (1.0, dt_s, 0.0, 0.0, 0.0),
+            (0.0, 1.0, 0.0, 0.0, 0.0),
+            (0.0, 0.0, 1.0, 2.0 * dt_s, squared),
+            (0.0, 0.0, 0.0, 1.0, dt_s),
+            (0.0, 0.0, 0.0, 0.0, 1.0),
+        )
+    )

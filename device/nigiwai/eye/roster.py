@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The tracks at one time as parallel arrays, so that thirty people cost about as much as one. Pure values."""
+"""The tracks at one time as one array, so that thirty people cost about as much as one. Pure values."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,144 +14,121 @@ from nigiwai.eye.types import Track
 SETTLED = 0.3
 """A coat's or a mannequin's foot strays less than this, in sizes; a walker covers it in half a second."""
 
+STATE = 20
+"""The first so many rows are the state of the filter, (5, 4, N); those after it are:"""
+
+AGE_S, UNSEEN_S, HITS, SCORE, REAL = range(STATE, STATE + 5)
+ORIGIN, DETECTED = slice(STATE + 5, STATE + 7), slice(STATE + 7, STATE + 11)
+ROWS = STATE + 11
+
 
 @dataclass(frozen=True, slots=True)
 class Roster:
-    """N tracks: their motion, number, age and time since last seen in s, sightings, the scores of these added up, first
-    foot point (2, N), whether real, left, top, right and bottom of the last detection (4, N), NaN where it was cut.
+    """N tracks: their numbers (N,), and all else that is known of them in `rows` (ROWS, N).
+
+    Below the state of their motion: age and time since last seen in s, sightings, the scores of these added up, whether
+    real (1 or 0), x and y of the first foot point, left, top, right and bottom of the last detection, NaN where it was
+    cut. In one array, since taking, joining and copying costs as much for one row as for all.
     """
 
-    motion: Motion
     number: Ints
-    age_s: Floats
-    unseen_s: Floats
-    hits: Ints
-    score: Floats
-    origin: Floats
-    real: Bools
-    detected: Floats
+    rows: Floats
 
     @staticmethod
     def empty() -> "Roster":
         """No tracks."""
-        none, nothing = np.zeros(0, np.int64), np.zeros(0)
-        return Roster(
-            motion.nobody(),
-            none,
-            nothing,
-            nothing,
-            none,
-            nothing,
-            np.zeros((2, 0)),
-            np.zeros(0, np.bool_),
-            np.zeros((4, 0)),
-        )
+        return Roster(np.zeros(0, np.int64), np.zeros((ROWS, 0)))
 
     def __len__(self) -> int:
         return len(self.number)
 
+    @property
+    def motion(self) -> Motion:
+        """How they move."""
+        return Motion(self.rows[:STATE].reshape(5, 4, -1))
+
+    @property
+    def unseen_s(self) -> Floats:
+        """(N,) time since last seen."""
+        unseen_s: Floats = self.rows[UNSEEN_S]
+        return unseen_s
+
+    @property
+    def real(self) -> Bools:
+        """(N,) who was seen often enough."""
+        return np.asarray(self.rows[REAL] > 0)
+
     def take(self, which: Bools) -> "Roster":
         """The tracks of a mask."""
-        if which.all():
+        if np.count_nonzero(which) == len(which):
             return self
-        return Roster(
-            self.motion.take(which),
-            self.number[which],
-            self.age_s[which],
-            self.unseen_s[which],
-            self.hits[which],
-            self.score[which],
-            self.origin[:, which],
-            self.real[which],
-            self.detected[:, which],
-        )
+        return Roster(self.number[which], self.rows[:, which])
+
+    def without(self, which: Sequence[int]) -> "Roster":
+        """All tracks but these."""
+        return Roster(np.delete(self.number, which), np.delete(self.rows, which, axis=1))
 
     def predict(self, gap_s: float, kalman: Filter) -> "Roster":
         """The same tracks `gap_s` later, none of them seen yet."""
-        return Roster(
-            kalman.predict(self.motion, gap_s),
-            self.number,
-            self.age_s + gap_s,
-            self.unseen_s + gap_s,
-            self.hits,
-            self.score,
-            self.origin,
-            self.real,
-            self.detected,
-        )
+        rows = self.rows.copy()
+        rows[:STATE] = kalman.predict(self.motion, gap_s).state.reshape(STATE, -1)
+        rows[AGE_S : UNSEEN_S + 1] += gap_s
+        return Roster(self.number, rows)
 
     def see(
-        self,
-        rows: Ints,
-        xywh: Floats,
-        grown: Bools,
-        score: Floats,
-        detected: Floats,
-        kalman: Filter,
-        config: TrackerConfig,
+        self, which: Ints, boxes: Floats, grown: Bools, score: Floats, kalman: Filter, config: TrackerConfig
     ) -> "Roster":
-        """With the tracks of `rows` seen at boxes (4, len(rows)), some `grown`; those seen often become real.
+        """With the tracks of `which` seen, some `grown`; those seen often become real.
 
-        rows: each at most once. score (len(rows),), detected (4, len(rows)): of the detections, as they came.
+        which: each at most once. boxes (8, len(which)): completed, and as they came (association.Fit). score: of these.
         """
-        if not len(rows):
-            return self
-        state = self.motion.state.copy()
-        state[:, :, rows] = kalman.correct(self.motion.take(rows), xywh, grown).state
-        unseen_s, hits, scores = self.unseen_s.copy(), self.hits.copy(), self.score.copy()
-        last = self.detected.copy()
-        unseen_s[rows] = 0.0
-        hits[rows] += 1
-        scores[rows] += score
-        last[:, rows] = detected
-        often = (hits >= config.confirm_hits) & (self.age_s >= config.confirm_s)
-        often |= (hits >= 2) & (self.age_s >= config.confirm_slow_s)
-        real = self.real | (often & (unseen_s == 0))
-        return Roster(Motion(state), self.number, self.age_s, unseen_s, hits, scores, self.origin, real, last)
+        seen = self.rows.take(which, axis=1)
+        moved = kalman.correct(Motion(seen[:STATE].reshape(5, 4, -1)), boxes[:4], grown)
+        seen[:STATE] = moved.state.reshape(STATE, -1)
+        seen[UNSEEN_S], seen[DETECTED] = 0.0, boxes[4:]
+        seen[HITS] += 1
+        seen[SCORE] += score
+        age_s, hits = seen[AGE_S], seen[HITS]
+        often = (hits >= config.confirm_hits) & (age_s >= config.confirm_s)
+        often |= (hits >= 2) & (age_s >= config.confirm_slow_s)
+        seen[REAL] = np.maximum(seen[REAL], often)
+        rows = self.rows.copy()
+        rows[:, which] = seen
+        return Roster(self.number, rows)
 
     def begin(self, number: Ints, first: Motion, score: Floats, picture_px: float) -> "Roster":
         """Followed by new tracks, whose first detections have these scores, in a picture that high."""
-        zero = np.zeros(len(number))
-        return Roster(
-            self.motion.join(first),
-            np.concatenate((self.number, number)),
-            np.concatenate((self.age_s, zero)),
-            np.concatenate((self.unseen_s, zero)),
-            np.concatenate((self.hits, np.ones(len(number), np.int64))),
-            np.concatenate((self.score, score)),
-            np.concatenate((self.origin, np.stack(motion.standing(first.xywh, picture_px))), axis=1),
-            np.concatenate((self.real, np.zeros(len(number), np.bool_))),
-            np.concatenate((self.detected, motion.xywh_to_xyxy(first.xywh)), axis=1),
-        )
+        rows = np.zeros((ROWS, len(number)))
+        rows[:STATE] = first.state.reshape(STATE, -1)
+        rows[HITS], rows[SCORE] = 1.0, score
+        rows[ORIGIN], rows[DETECTED] = motion.standing(first.xywh, picture_px), motion.xywh_to_xyxy(first.xywh)
+        return Roster(np.concatenate((self.number, number)), np.concatenate((self.rows, rows), axis=1))
 
     def settled(self, least_s: float, picture_px: float) -> Bools:
         """(N,) who has been where they began for `least_s` or longer, give or take SETTLED of their size."""
         x, y = motion.standing(self.motion.xywh, picture_px)
-        gone = np.hypot(x - self.origin[0], y - self.origin[1]) / self.motion.scale
-        return np.asarray((self.age_s >= least_s) & (gone < SETTLED))
+        began_x, began_y = self.rows[ORIGIN]
+        gone = np.hypot(x - began_x, y - began_y) / self.motion.scale
+        return np.asarray((self.rows[AGE_S] >= least_s) & (gone < SETTLED))
 
     def shown(self, patience_s: float, sure_score: float, picture_px: float) -> tuple[Track, ...]:
         """The real tracks that were seen within `patience_s`; sure of those whose scores average `sure_score`.
 
         picture_px: the height of the picture.
         """
-        rows = np.flatnonzero(self.real & (self.unseen_s <= patience_s))
-        xywh = self.motion.xywh[:, rows]
-        left, top, right, bottom = motion.xywh_to_xyxy(xywh).tolist()
-        feet = zip(*(each.tolist() for each in motion.standing(xywh, picture_px)), strict=True)
-        origins = zip(*self.origin[:, rows].tolist(), strict=True)
-        sure = self.score[rows] >= sure_score * self.hits[rows]
-        detected = zip(*self.detected[:, rows].tolist(), strict=True)
-        return tuple(
-            map(
-                Track,
-                self.number[rows].tolist(),
-                zip(left, top, right, bottom, strict=True),
-                feet,
-                self.age_s[rows].tolist(),
-                (self.unseen_s[rows] == 0).tolist(),
-                origins,
-                sure.tolist(),
-                detected,
-            )
+        told = self.take(self.real & (self.unseen_s <= patience_s))
+        rows, xywh = told.rows, told.motion.xywh
+        feet = (each.tolist() for each in motion.standing(xywh, picture_px))
+        sure = rows[SCORE] >= sure_score * rows[HITS]
+        each = zip(
+            told.number.tolist(),
+            zip(*motion.xywh_to_xyxy(xywh).tolist(), strict=True),
+            zip(*feet, strict=True),
+            rows[AGE_S].tolist(),
+            (rows[UNSEEN_S] == 0).tolist(),
+            zip(*rows[ORIGIN].tolist(), strict=True),
+            sure.tolist(),
+            zip(*rows[DETECTED].tolist(), strict=True),
+            strict=True,
         )
+        return tuple(map(Track._make, each))

@@ -12,7 +12,7 @@ import numpy as np
 
 from nigiwai.clock import BootNs
 from nigiwai.eye import association, motion
-from nigiwai.eye.motion import Bools, Filter, Floats
+from nigiwai.eye.motion import Filter, Floats, Ints
 from nigiwai.eye.pairing import Pairing
 from nigiwai.eye.roster import Roster
 from nigiwai.eye.tracker_config import TrackerConfig
@@ -59,9 +59,10 @@ class Tracker:
         roster = self._roster.predict(gap_s, self._kalman)
         free = score >= config.high_score
         if len(roster) and len(score):
-            roster, free = self._pair(roster, xyxy, score, gap_s, size)
+            roster, taken = self._pair(roster, xyxy, score, gap_s, size)
+            free[taken] = False
         roster = self._forget(roster, gap_s, size)
-        self._roster = self._begin(roster, xyxy[:, free], score[free], size)
+        self._roster = self._begin(roster, xyxy, score, free.nonzero()[0], size)
         self._shown = self._roster.shown(config.forget_s, config.high_score, size[1])
         return self._shown
 
@@ -79,60 +80,73 @@ class Tracker:
 
     def _pair(
         self, roster: Roster, xyxy: Floats, score: Floats, gap_s: float, size: tuple[int, int]
-    ) -> tuple[Roster, Bools]:
-        """The roster after its tracks took their detections, and which detections (M,) may begin new tracks."""
-        config = self._config
-        lost = roster.unseen_s - gap_s > LOST_S
-        limit = np.where(lost, min(config.gate, config.lost_gate), config.gate)
-        low_limit = np.where(lost, min(config.low_gate, config.lost_gate), config.low_gate)
-        found = association.fit(roster.motion, xyxy, self._kalman, size, gap_s, np.maximum(limit, low_limit))
-        pairing = Pairing(found, len(roster), len(score), config.alone)
+    ) -> tuple[Roster, list[int]]:
+        """The roster after its tracks took their detections, and which detections these are."""
+        config, unseen_s = self._config, roster.unseen_s
+        found = association.fit(roster.motion, xyxy, self._kalman, size, gap_s, max(config.gate, config.low_gate))
+        limits = np.array([[config.gate], [config.low_gate]])
+        if np.count_nonzero(unseen_s > gap_s):
+            limits = _limits(config, unseen_s, gap_s)[:, found.row]
+        near = found.apart <= limits
         high = score >= config.high_score
-        pairing.pair(high[found.column] & (found.apart <= limit[found.row]))
-        pairing.pair_overlapping(high, OVERLAP)
-        # Low scores go to tracks seen a moment ago; they are too often nobody to find one that was lost for longer.
-        recent = roster.unseen_s <= max(0.5, 2 * gap_s)
-        pairing.pair(~high[found.column] & recent[found.row] & (found.apart <= low_limit[found.row]))
-        rows, which = found.row[pairing.chosen], pairing.chosen
-        seen = score[found.column[which]]
-        boxes = _uncut(found.seen[:, which], found.xywh[3, which])
-        roster = roster.see(rows, found.xywh[:, which], found.grown[which], seen, boxes, self._kalman, config)
-        return roster, high & pairing.column_free
+        in_high = high[found.column]
+        pairing = Pairing(found, config.alone)
+        pairing.pair(near[0] & in_high)
+        pairing.pair_overlapping(high.nonzero()[0].tolist(), OVERLAP)
+        pairing.pair(near[1] & ~in_high)
+        return self._see(roster, found, pairing.chosen, score), list(pairing.taken)
+
+    def _see(self, roster: Roster, found: association.Fit, chosen: list[int], score: Floats) -> Roster:
+        """The roster after the `chosen` pairs were made."""
+        if not chosen:
+            return roster
+        which = np.array(chosen, np.int64)
+        boxes, scores = found.boxes.take(which, axis=1), score[found.column[which]]
+        return roster.see(found.row[which], boxes, found.grown[which], scores, self._kalman, self._config)
 
     def _forget(self, roster: Roster, gap_s: float, size: tuple[int, int]) -> Roster:
         """Without those who were unseen too long, or walked out of the picture: others come in there."""
-        config = self._config
-        unseen = roster.unseen_s > 0
-        if not unseen.any():
+        config, unseen_s = self._config, roster.unseen_s
+        patience_s, patience_new_s = config.forget_s, max(config.forget_new_s, 1.5 * gap_s)
+        over: list[int] = []
+        for row in unseen_s.nonzero()[0].tolist():
+            real, (x, y) = roster.real[row], roster.motion.xywh[:2, row]
+            late = unseen_s[row] > (patience_s if real else patience_new_s)
+            if late and real and roster.settled(config.still_s, size[1])[row]:
+                late = unseen_s[row] > config.forget_still_s
+            if late or not (0 <= x <= size[0] and 0 <= y <= size[1]):
+                over.append(row)
+        return roster.without(over) if over else roster
+
+    def _begin(self, roster: Roster, xyxy: Floats, score: Floats, free: Ints, size: tuple[int, int]) -> Roster:
+        """With new tracks for the detections of `free`, which nobody took, as far as there is room."""
+        free = free[: max(0, self._config.most - len(roster))]
+        if not len(free):
             return roster
-        patience = np.where(roster.real, config.forget_s, max(config.forget_new_s, 1.5 * gap_s))
-        patience = np.where(roster.real & roster.settled(config.still_s, size[1]), config.forget_still_s, patience)
-        x, y = roster.motion.xywh[:2]
-        in_view = (x >= 0) & (x <= size[0]) & (y >= 0) & (y <= size[1])
-        return roster.take((roster.unseen_s <= patience) & (in_view | ~unseen))
-
-    def _begin(self, roster: Roster, xyxy: Floats, score: Floats, size: tuple[int, int]) -> Roster:
-        """With new tracks for the detections nobody took, as far as there is room."""
-        new = min(len(score), max(0, self._config.most - len(roster)))
-        if not new:
-            return roster
-        numbers = np.arange(self._begun + 1, self._begun + new + 1)
-        self._begun += new
-        return roster.begin(numbers, self._kalman.begin(motion.xyxy_to_xywh(xyxy[:, :new])), score[:new], size[1])
+        numbers = np.arange(self._begun + 1, self._begun + len(free) + 1)
+        self._begun += len(free)
+        return roster.begin(numbers, self._kalman.begin(motion.xyxy_to_xywh(xyxy[:, free])), score[free], size[1])
 
 
-def _uncut(xyxy: Floats, height: Floats) -> Floats:
-    """Boxes (4, K) as they were seen, NaN where they had to be completed to `height` (K,)."""
-    return np.where(height > xyxy[3] - xyxy[1] + 1e-6, np.nan, xyxy)
+def _limits(config: TrackerConfig, unseen_s: Floats, gap_s: float) -> Floats:
+    """(2, N): how far a detection may be from each track, squared in standard deviations: one with a high score, a low.
+
+    Low scores go to tracks seen a moment ago; they are too often nobody to find one that was lost for longer.
+    """
+    lost = unseen_s - gap_s > LOST_S
+    high = np.where(lost, min(config.gate, config.lost_gate), config.gate)
+    low = np.where(lost, min(config.low_gate, config.lost_gate), config.low_gate)
+    return np.stack((high, np.where(unseen_s <= max(0.5, 2 * gap_s), low, -np.inf)))
 
 
 def _people(detections: Detections, low_score: float, most: int) -> tuple[Floats, Floats]:
     """Boxes (4, M) and scores of people, doubles dropped, at most `most`; boxes without a proper size are nobody."""
     xyxy, score = np.array(detections.xyxy.T, np.float64, order="C"), detections.score.astype(np.float64)
-    left, top, right, bottom = xyxy
-    proper = np.isfinite(left + top + right + bottom) & (right - left >= 1.0) & (bottom - top >= 1.0)
-    keep = np.flatnonzero(proper & (score >= low_score) & (detections.kind == PERSON))[:most]
+    long = xyxy[2:] - xyxy[:2]
+    # Of what is not finite, one comparison or the other is false.
+    proper = (long >= 1.0) & (long < np.inf)
+    keep = (proper[0] & proper[1] & (score >= low_score) & (detections.kind == PERSON)).nonzero()[0][:most]
     if len(keep) < len(score):
         xyxy, score = xyxy[:, keep], score[keep]
     doubled = association.duplicates(xyxy, score)
-    return (xyxy[:, ~doubled], score[~doubled]) if doubled.any() else (xyxy, score)
+    return (np.delete(xyxy, doubled, axis=1), np.delete(score, doubled)) if doubled else (xyxy, score)

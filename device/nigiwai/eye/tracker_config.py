@@ -33,7 +33,8 @@ class TrackerConfig:
     """Who has been in one place for this long is a coat, a mannequin or somebody who waits..."""
 
     forget_still_s: float = 20.0
-    """...and keeps the place for so long unseen: else a passer-by's track would stay with the coat that flickers up."""
+    """...and keeps the place for so long unseen, at least `forget_s`: else a passer-by's track would stay with the coat
+    that flickers up."""
 
     forget_new_s: float = 0.3
     """The same for one that is not real yet; at least one missed frame is always allowed."""

@@ -9,6 +9,7 @@ pixel. A Crossing has no field for a track's number or a position: people's iden
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,8 +66,7 @@ class Detections:
         return Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.uint8))
 
 
-@dataclass(frozen=True, slots=True)
-class Track:
+class Track(NamedTuple):
     """One followed person at one time. `number` means nothing outside this run of the process.
 
     xyxy: left, top, right, bottom in pixels. foot: where the axis of the body meets the
