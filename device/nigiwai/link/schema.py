@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The contract's machine-readable forms, generated from messages.py: JSON Schema for each message, and AsyncAPI.
+"""The contract's machine-readable forms, generated from messages/: JSON Schema for each message, and AsyncAPI.
 
 python -m nigiwai.link.schema docs/schema
 """
