@@ -21,6 +21,7 @@ pytest.importorskip("reportlab", reason="reportlab is not installed")
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from nigiwai.enrol.station import Places
 from nigiwai.enrol.trouble import REMEDIES, Trouble
 from nigiwai.lab.broker import free_port
 from nigiwai.link.certificate_files import Certificates
@@ -28,6 +29,8 @@ from nigiwai.link.certificates import DEVICE_NOTICE, SITE_NOTICE, Span, Spans, f
 from nigiwai.settings import Mqtt
 from nigiwai.site import authority, work
 from nigiwai.site.folder import Site, SiteFolder, write, write_key
+from nigiwai.staff.status import _enrolment
+from nigiwai.staff.words import Language
 from nigiwai.update.health import _connected
 from tests.conftest import PROOF, run_nigiwai
 from tests.enrolment.test_broker import broker
@@ -265,6 +268,17 @@ def test_what_is_wrong_with_certificates(
 ) -> None:
     spans = Spans(Span(*device) if device else None, Span(*site) if site else None)
     assert [flaw.trouble for flaw in flaws(spans, NOW)] == told
+
+
+@pytest.mark.parametrize(("signed", "well"), [(NOW, True), (NOW - DAYS[398] - DAYS[1], False), (NOW + DAYS[3], False)])
+def test_status_says_whether_the_certificate_is_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, signed: datetime, well: bool
+) -> None:
+    site, places = site_begun(tmp_path, NOW, monkeypatch), Places(tmp_path / "root")
+    places.credentials.mkdir(parents=True)
+    sign(site, places.credentials, signed)
+    (line,) = _enrolment(places, Language.EN)
+    assert (line.well, line.text.startswith(f"{BRANCH}, ")) == (well, True)
 
 
 @pytest.mark.parametrize(
