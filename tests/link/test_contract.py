@@ -21,10 +21,10 @@ from nigiwai.door.tables import AN_HOUR, MOST_BLOCKS, MOST_PEOPLE
 from nigiwai.door.traits import ALL_BANDS, ALL_COMPANIES, ALL_SEXES
 from nigiwai.door.zones import CLASSES, MOST_VISITS, ZoneStats, ZoneSums
 from nigiwai.link import schema
-from nigiwai.link.keeper import HEALTH_GAP_S, INFOS, ZONES_S
 from nigiwai.link.lights import Facts, assess
 from nigiwai.link.messages import REQUESTS, SENT, Cause, Envelope
 from nigiwai.link.report import Reporter, Tallier, Upkeep
+from nigiwai.link.telling import HEALTH_GAP_S, INFOS, ZONES_S
 from nigiwai.link.zone import load_zone
 from nigiwai.settings import parse
 from tests.link.harness import reference_consumer

@@ -18,6 +18,7 @@ from nigiwai.door.tables import TableTaken, TraitTable
 from nigiwai.door.traits import Band, Company, Sex, mask_of
 from nigiwai.lab.broker import free_port
 from nigiwai.link import keeper as keeper_module
+from nigiwai.link import telling
 from nigiwai.link.clock import Reading
 from nigiwai.link.keeper import Keeper
 from nigiwai.link.messages import PRIVACY, SENT
@@ -249,11 +250,11 @@ def test_messages_come_no_oftener_than_the_stated_capacity_takes_for_granted(day
         leaf = message.topic.rsplit("/", 1)[1]
         a_day[leaf] = a_day.get(leaf, 0) + 1
 
-    assert a_day["totals"] <= hours * 3_600 / keeper_module.TOTALS_S + 1
-    assert a_day["health"] <= hours * 3_600 / keeper_module.HEALTH_GAP_S + 1
+    assert a_day["totals"] <= hours * 3_600 / telling.TOTALS_S + 1
+    assert a_day["health"] <= hours * 3_600 / telling.HEALTH_GAP_S + 1
     assert a_day["counts"] <= hours * 60 + 1
     assert a_day["traits"] == 2 * (BINS // TABLE_BINS)
-    assert a_day.get("alert", 0) <= keeper_module.ALERTS[0] + hours * 60
+    assert a_day.get("alert", 0) <= telling.ALERTS[0] + hours * 60
 
 
 WORDS = frozenset(
