@@ -99,10 +99,10 @@ def _band_m(ground: Ground, line: Floats, at_least_m: float) -> float | None:
     if bands is None:
         return None
     middle = len(bands[1]) // 2
-    adult = boxes(ground.view, ground.view.to_floor(bands[0][middle : middle + 1]), np.array([PEOPLE_M])).T
-    left, top, right, bottom = adult
-    share = HYSTERESIS + (HYSTERESIS_ABOVE - HYSTERESIS) * squareness(adult, ground.view.size[1])
-    band_px = float((np.maximum(bottom - top, 2 * (right - left)) * share)[0])
+    adult = boxes(ground.view, ground.view.to_floor(bands[0][middle : middle + 1]), np.array([PEOPLE_M]))
+    left, top, right, bottom = (float(edge) for edge in adult[0])
+    share = HYSTERESIS + (HYSTERESIS_ABOVE - HYSTERESIS) * squareness((left, top, right, bottom), ground.view.size[1])
+    band_px = max(bottom - top, 2 * (right - left)) * share
     return max(at_least_m, band_px / float(bands[1][middle]) * CLEAR_M)
 
 
