@@ -2,9 +2,11 @@
 """Who came with whom, by walks over a floor: paths in, kinds of company out."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from nigiwai.clock import BootNs
 from nigiwai.door.traits import Band, Company
@@ -12,6 +14,7 @@ from nigiwai.eye.companions import KEEP_NS, STEP_NS, Ways, chance, features, gro
 from nigiwai.eye.ground import given
 from nigiwai.eye.likeness import Fusion, band_of, likeness
 from nigiwai.eye.passers import SETTLE_S, Passers, Settled, company_of
+from nigiwai.eye.portraits import Portraits
 from nigiwai.eye.stature import Stature
 from nigiwai.eye.types import Crossing, Direction, Track
 from nigiwai.eye.view import View
@@ -95,6 +98,29 @@ def test_a_stranger_is_not_taken_for_company(other: Someone) -> None:
 def test_somebody_seen_for_two_frames_is_unknown_in_every_respect() -> None:
     told = watch([(1, 1.72, lambda t: (0.0, 4.6 - 1.2 * t if t < 0.3 else -1.0))])
     assert told[1].person == (Company.UNKNOWN, "unknown", Band.UNKNOWN)
+
+
+class Youthful:
+    """A model to which everybody is surely a child."""
+
+    size = (48, 96)
+
+    def look(self, windows: list[NDArray[np.uint8]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        return np.log([[0.97, 0.01, 0.01, 0.01]] * len(windows)), np.log([[0.5, 0.5]] * len(windows))
+
+
+@pytest.mark.parametrize(("tilt_deg", "band"), [(40.0, Band.CHILD), (60.0, Band.UNKNOWN)])
+def test_from_a_view_too_steep_for_heights_nobody_is_told_by_looks_alone(tilt_deg: float, band: Band) -> None:
+    """Nobody is followed for long enough to be measured: what is told is told by looks."""
+    passers, box = Passers(given(replace(VIEW, tilt_deg=tilt_deg)), Portraits(Youthful())), (280.0, 150.0, 320.0, 250.0)
+    track = Track(1, box, (300.0, 250.0), 1.0, seen=True, detected=box)
+    image = np.zeros((384, 640, 3), np.uint8)
+    for i in range(3):
+        at = BootNs(i * S // 2)
+        crossings = [Crossing("door", Direction.IN, at)] if i == 2 else []
+        passers.update([track], crossings, [1] * len(crossings), at, image)
+    (settled,) = passers.settle(BootNs(S), everybody=True)
+    assert settled.person.band is band
 
 
 def test_passages_are_let_go_in_order_and_after_the_time_they_wait() -> None:

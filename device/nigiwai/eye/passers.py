@@ -119,9 +119,13 @@ class Passers:
         fusion: Fusion = Fusion(),  # noqa: B008 - frozen
         told: Collection[str] = (),
     ) -> None:
-        """portraits: looks at people; else stature alone speaks. told: `sex`, `teen`, `senior`, where switched on."""
+        """portraits: looks at people; else stature alone speaks. told: `sex`, `teen`, `senior`, where switched on.
+
+        From a view too steep for heights nobody is looked at either: the model has hardly seen people from there.
+        """
         self._statures = Statures(ground)
-        self._portraits, self._fusion, self._told = portraits, fusion, frozenset(told)
+        self._portraits = portraits if self._statures.usable else None
+        self._fusion, self._told = fusion, frozenset(told)
         self.ways = Ways(ground)
         self._waiting: deque[Passer] = deque()
         self._lately: deque[Passer] = deque()
