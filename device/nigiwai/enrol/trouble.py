@@ -96,8 +96,8 @@ REMEDIES: dict[Trouble, tuple[str, str]] = {
         "The PIN is wrong. Is it the one on this device's label?",
     ),
     Trouble.CERTIFICATE_OVER: (
-        "この機器の証明書の期限が切れています。本部に更新を頼んでください。計測は続いています。",
-        "This device's certificate has expired. Ask headquarters to renew it. Counting goes on.",
+        "この機器の証明書の期限が切れています。本部に更新を頼んでください。",
+        "This device's certificate has expired. Ask headquarters to renew it.",
     ),
     Trouble.CERTIFICATE_ENDS: (
         "この機器の証明書の期限が近づいています。早めに本部に更新を頼んでください。",
