@@ -6,6 +6,7 @@ import json
 import signal
 import socket
 import ssl
+import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -268,6 +269,23 @@ def test_what_is_wrong_with_certificates(
 ) -> None:
     spans = Spans(Span(*device) if device else None, Span(*site) if site else None)
     assert [flaw.trouble for flaw in flaws(spans, NOW)] == told
+
+
+@pytest.mark.parametrize("trouble", [PermissionError(13, "refused"), subprocess.TimeoutExpired("openssl", 60)])
+def test_where_openssl_does_not_answer_nothing_is_known_and_link_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, trouble: Exception
+) -> None:
+    site = site_begun(tmp_path, NOW, monkeypatch)
+    sign(site, tmp_path, NOW - DAYS[398] - DAYS[1])
+
+    def refuse(*_: object, **__: object) -> None:
+        raise trouble
+
+    monkeypatch.setattr(subprocess, "run", refuse)
+    files = Mqtt(ca_file=site.ca_file, cert_file=tmp_path / "device.crt", key_file=tmp_path / "device.key")
+    watched = Certificates(files)
+    assert [watched.look(time.time_ns()) for _ in range(2)] == [(), ()]
+    assert [r.getMessage().split(": ")[1][:11] for r in caplog.records] == ["how long it"], "told once"
 
 
 @pytest.mark.parametrize(("signed", "well"), [(NOW, True), (NOW - DAYS[398] - DAYS[1], False), (NOW + DAYS[3], False)])

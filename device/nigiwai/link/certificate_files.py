@@ -8,6 +8,7 @@ that is heard here is that it was lost. So the files are looked at, against the 
 import logging
 import os
 import ssl
+import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -55,7 +56,8 @@ def _device(path: Path | None) -> Span | None:
         return None
     try:
         found = keys.read_certificate(path)
-    except (EnrolmentError, KeyError, ValueError) as e:
+    except (EnrolmentError, KeyError, ValueError, OSError, subprocess.SubprocessError) as e:
+        # Whatever keeps openssl from answering (a sandbox, a slow card) must not keep link from reporting.
         log.warning("%s: how long it is good is not known (%s)", path, e)
         return None
     return Span(found.begins, found.ends)
@@ -70,7 +72,11 @@ def _site(path: Path | None) -> Span | None:
         context.load_verify_locations(path)
     except (OSError, ssl.SSLError):
         return None  # the connection says so, with the file's name
-    spans = [Span(_date(ca["notBefore"]), _date(ca["notAfter"])) for ca in context.get_ca_certs()]
+    try:
+        spans = [Span(_date(ca["notBefore"]), _date(ca["notAfter"])) for ca in context.get_ca_certs()]
+    except (ValueError, OverflowError) as e:
+        log.warning("%s: how long it is good is not known (%s)", path, e)
+        return None
     return max(spans, key=lambda span: span.ends, default=None)
 
 
