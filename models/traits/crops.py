@@ -85,7 +85,7 @@ Row = tuple[NDArray[np.uint8], int, float, float, float, float, float, int]
 
 def rendered(path: Path, skipped: Skipped) -> Iterator[Row]:
     """The people of a rendered shard who are seen well enough. Raises DataError where it cannot be opened."""
-    for name, image, text in _pairs(path, ".json"):
+    for name, image, text in pairs(path, ".json"):
         try:
             truth = json.loads(text)
             picture = decode_image(image, name)
@@ -108,7 +108,7 @@ def real(path: Path, teacher: Path, skipped: Skipped) -> Iterator[Row]:
     attributes = next((o.name for o in session.get_outputs() if list(o.shape)[1:2] == [8]), None)
     if attributes is None:
         raise DataError(f"{teacher}: has no output of eight attributes; person-attributes-0230 is meant")
-    for number, (name, image, text) in enumerate(_pairs(path, ".txt")):
+    for number, (name, image, text) in enumerate(pairs(path, ".txt")):
         try:
             picture = decode_image(image, name)
             boxes = centre_to_xyxy(parse_yolo(text, name), picture.shape[1], picture.shape[0])
@@ -123,7 +123,7 @@ def real(path: Path, teacher: Path, skipped: Skipped) -> Iterator[Row]:
             yield cut(picture, box, KEPT, KEPT_GROW), UNKNOWN, male, np.nan, box[3] - box[1], 1.0, np.nan, number
 
 
-def _pairs(path: Path, kind: str) -> Iterator[tuple[str, bytes, str]]:
+def pairs(path: Path, kind: str) -> Iterator[tuple[str, bytes, str]]:
     """Name, picture and label text of a shard's members. Raises DataError where it cannot be opened."""
     try:
         with tarfile.open(path) as tar:

@@ -41,6 +41,11 @@ def _between(ages: tuple[int, ...], values: tuple[float, ...], age: int) -> floa
     return values[-1]
 
 
+def usual_m(age: int) -> float:
+    """How tall people of that age are on average, women and men alike frequent, with shoes, in m."""
+    return sum(_between(AGES, MEAN_CM[sex], age) + SHOES_CM for sex in ("m", "f")) / 200
+
+
 @cache
 def _people(first: int, last: int) -> tuple[tuple[float, float], ...]:
     """Mean and standard deviation in cm, shoes on, for each sex and year of age first..last, all equally likely."""

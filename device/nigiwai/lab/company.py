@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """How well age bands and company are told of simulated visitors: the real tracker, gates and passers, exact truth.
 
-python -m nigiwai.lab.company              the figures of docs/accuracy.md
-python -m nigiwai.lab.company --fit        the weights of eye/companions.py, fitted on other seeds
+    python -m nigiwai.lab.company              the figures of docs/accuracy.md
+    python -m nigiwai.lab.company --fit        the weights of eye/companions.py, fitted on other seeds
     python -m nigiwai.lab.company --confusion  the errors that link/traits.py corrects for, on yet other seeds
+
+Heights and a simulated trait model (onlooker.py) speak together, as on the device; with `--heights`, heights alone.
 """
 
 import json
@@ -22,8 +24,10 @@ from nigiwai.eye.ground import given
 from nigiwai.eye.growth import OLDEST_CHILD
 from nigiwai.eye.likeness import band_of
 from nigiwai.eye.passers import APART_S, Passer, Passers, company_of
+from nigiwai.eye.portraits import Portraits
 from nigiwai.eye.tracker import Tracker
 from nigiwai.lab.crowd import Crowd, Floats, Moment
+from nigiwai.lab.onlooker import Onlooker, fusion
 from nigiwai.lab.simulate import OBLIQUE, STANDING, Faults, Watcher, sample
 from nigiwai.lab.trial import START_NS, S, gate_of
 from nigiwai.lab.visitors import Party, Visitor, walk_in_groups
@@ -32,8 +36,10 @@ FIT_SEEDS, TEST_SEEDS, CONFUSION_SEEDS = range(500, 505), range(3), range(700, 7
 SECONDS, TEST_SECONDS = 240.0, 120.0
 FPS = 8.0
 DOOR_M = 2.5
+DOOR = np.array([0.0, STANDING[OBLIQUE]])
 FLOW = 0.15
 MOST_OFF_M = 0.8
+GROUPS_EACH = 10_000
 CROWN = 0.985
 """Of the height of simulate.py's figure, how tall somebody is whose box looks like that in OBLIQUE: its outline ends at
 0.97 and is broader there than a head. Without this every height would come out 2.5 cm too low."""
@@ -57,22 +63,27 @@ class Outcome:
                 self.people.append((visitor, passer))
 
 
-def trial(seed: int, *, flow: float = FLOW, faults: Faults | None = None, seconds: float = SECONDS) -> Outcome:
-    """One simulated entrance seen obliquely."""
+def trial(
+    seed: int, *, flow: float = FLOW, faults: Faults | None = None, seconds: float = SECONDS, heights: bool = False
+) -> Outcome:
+    """One simulated entrance seen obliquely; heights: nobody is looked at."""
     party = Party(Crowd(flow=flow, door_m=DOOR_M, inward=0.7), seed)
     watcher = Watcher(OBLIQUE, faults or Faults(), seed + 1_000_003)
-    ground = given(OBLIQUE)
-    tracker, gates, passers = Tracker(), Gates([gate_of(OBLIQUE, DOOR_M)], OBLIQUE.size), Passers(ground)
+    ground, onlooker = given(OBLIQUE), None if heights else Onlooker(party.known, seed + 2_000_003)
+    tracker, gates = Tracker(), Gates([gate_of(OBLIQUE, DOOR_M)], OBLIQUE.size)
+    passers = Passers(ground, Portraits(onlooker), fusion()) if onlooker else Passers(ground)
     outcome, truth, settled = Outcome(), dict[tuple[int, BootNs], Visitor | None](), list[Passer]()
     for moment in sample(walk_in_groups(party, seconds), FPS, 0.3, seed):
         at = BootNs(START_NS + round(moment.t * S))
-        tracks = tracker.update(watcher.see(replace(moment, height=moment.height / CROWN)), at, OBLIQUE.size)
+        shown = replace(moment, height=moment.height / CROWN)
+        tracks = tracker.update(watcher.see(shown), at, OBLIQUE.size)
         crossings = gates.update(tracks, at)
         feet = {t.number: ground.floor(t.foot) for t in tracks}
         for number in gates.passers:
             truth[number, at] = _nearest(moment, feet.get(number), party)
         before = passers.waiting
-        passers.update(tracks, crossings, gates.passers, at)
+        image = onlooker.picture(shown, OBLIQUE, DOOR) if onlooker else None
+        passers.update(tracks, crossings, gates.passers, at, image)
         gone = [p for p in before if p not in passers.waiting]
         outcome.pairs += _pairs(passers, gone, truth)
         settled += gone
@@ -83,7 +94,7 @@ def trial(seed: int, *, flow: float = FLOW, faults: Faults | None = None, second
 def _nearest(moment: Moment, foot: tuple[float, float] | None, party: Party) -> Visitor | None:
     if foot is None or not len(moment.number):
         return None
-    off = np.hypot(*(moment.xy + np.array([0.0, STANDING[OBLIQUE]]) - np.array(foot)).T)
+    off = np.hypot(*(moment.xy + DOOR - np.array(foot)).T)
     best = int(off.argmin())
     return party.known[int(moment.number[best])] if off[best] < MOST_OFF_M else None
 
@@ -124,7 +135,7 @@ def true_company(visitor: Visitor) -> Company:
 
 def figures(outcomes: Sequence[Outcome]) -> dict[str, float]:
     """Every figure of docs/accuracy.md over all trials."""
-    people = [pair for o in outcomes for pair in o.people]
+    people = everybody(outcomes)
     known = [
         (v.age <= OLDEST_CHILD, band_of(p.known) is Band.CHILD)
         for v, p in people
@@ -143,7 +154,27 @@ def figures(outcomes: Sequence[Outcome]) -> dict[str, float]:
         "company_accuracy": float(np.mean(right)),
         "company_coverage": len(right) / len(people),
         **families(people),
+        **dict(zip(("family_f1_low", "family_f1_high"), f1_interval(people), strict=True)),
     }
+
+
+def everybody(outcomes: Sequence[Outcome]) -> list[tuple[Visitor, Passer]]:
+    """Everybody of all trials, the groups numbered anew: groups of two trials are no group."""
+    return [(replace(v, group=v.group + GROUPS_EACH * i), p) for i, o in enumerate(outcomes) for v, p in o.people]
+
+
+def f1_interval(people: Sequence[tuple[Visitor, Passer]], times: int = 2_000) -> tuple[float, float]:
+    """The 95 % interval of the families' F1: groups drawn anew with replacement, since their members err together."""
+    numbers = sorted({v.group for v, _ in people})
+    row = {group: i for i, group in enumerate(numbers)}
+    told = np.zeros((len(numbers), 3))
+    for v, p in people:
+        true, said = true_company(v) in FAMILY, p.company in FAMILY
+        told[row[v.group]] += (true and said, true and not said, said and not true)
+    rng = np.random.default_rng(0)
+    both, missed, wrong = told[rng.integers(0, len(told), (times, len(told)))].sum(axis=1).T
+    low, high = np.percentile(2 * both / np.maximum(2 * both + missed + wrong, 1), [2.5, 97.5])
+    return float(low), float(high)
 
 
 def families(people: Sequence[tuple[Visitor, Passer]]) -> dict[str, float]:
@@ -161,9 +192,9 @@ def confusions(outcomes: Sequence[Outcome]) -> dict[str, list[list[float]]]:
     """What link/traits.py corrects by: for child and family, of those who are and of the others, the share of whom it
     is said, how many they were, and how many people share one decision.
     """
-    people = [((i, v.group), v, p) for i, o in enumerate(outcomes) for v, p in o.people]
-    child = [(n, v.age <= OLDEST_CHILD, band_of(p.known) is Band.CHILD) for n, (_, v, p) in enumerate(people)]
-    family = [(group, true_company(v) in FAMILY, p.company in FAMILY) for group, v, p in people]
+    people = everybody(outcomes)
+    child = [(n, v.age <= OLDEST_CHILD, band_of(p.known) is Band.CHILD) for n, (v, p) in enumerate(people)]
+    family = [(v.group, true_company(v) in FAMILY, p.company in FAMILY) for v, p in people]
     return {"child": _rates(child), "family": _rates(family)}
 
 
@@ -178,16 +209,30 @@ def _rates(told: Sequence[tuple[Hashable, bool, bool]]) -> list[list[float]]:
     return rates
 
 
+def seen_families(people: Sequence[tuple[Visitor, Passer]]) -> list[tuple[Visitor, Passer]]:
+    """All but the families of whom no child was counted: of these nobody can tell what they are."""
+    with_child = {v.group for v, _ in people if v.age <= OLDEST_CHILD}
+    return [(v, p) for v, p in people if not v.children or v.group in with_child]
+
+
+def report(outcomes: Sequence[Outcome]) -> dict[str, float]:
+    """`figures`, and what the families' are without those whom nobody can tell, rounded."""
+    seen = families(seen_families(everybody(outcomes)))
+    told = figures(outcomes) | {f"{k}_whose_child_was_counted": v for k, v in seen.items()}
+    return {key: round(value, 3) for key, value in told.items()}
+
+
 def main(arguments: Sequence[str]) -> None:
-    """Prints figures, or fitted weights, as JSON."""
+    """Prints figures, confusions or fitted weights, as JSON."""
+    heights = "--heights" in arguments
     if "--fit" in arguments:
-        pairs = [pair for seed in FIT_SEEDS for pair in trial(seed).pairs]
+        pairs = [pair for seed in FIT_SEEDS for pair in trial(seed, heights=True).pairs]  # looks are no part of it
         result: dict[str, object] = {"pairs": len(pairs), "weights": [round(w, 2) for w in fit(pairs).tolist()]}
     elif "--confusion" in arguments:
-        result = dict(confusions([trial(seed) for seed in CONFUSION_SEEDS]))
+        outcomes = [trial(seed, heights=heights) for seed in CONFUSION_SEEDS]
+        result = {"figures": report(outcomes), "confusions": confusions(outcomes)}
     else:
-        told = figures([trial(seed, seconds=TEST_SECONDS) for seed in TEST_SEEDS])
-        result = {key: round(value, 3) for key, value in told.items()}
+        result = dict(report([trial(seed, seconds=TEST_SECONDS, heights=heights) for seed in TEST_SEEDS]))
     sys.stdout.write(json.dumps(result, indent=1) + "\n")
 
 

@@ -11,7 +11,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
@@ -31,7 +31,7 @@ from nigiwai.eye.stature import best_box
 from nigiwai.eye.trait_model import TraitModel
 from nigiwai.eye.types import Frame
 from nigiwai.eye.view import View
-from nigiwai.lab.company import Outcome, confusions, families, figures
+from nigiwai.lab.company import Outcome, confusions, report
 from nigiwai.lab.overlaps import overlaps
 from nigiwai.lab.visitors import Visitor
 from nigiwai.settings import Settings, load
@@ -132,13 +132,6 @@ def _see(
     passers.update(pipeline.tracks, crossings, pipeline.passers, frame.at, frame.image)
 
 
-def seen_families(outcomes: Sequence[Outcome]) -> list[tuple[Visitor, Passer]]:
-    """Everybody but the families of whom no child was counted: of these nobody can tell what they are."""
-    people = [pair for o in outcomes for pair in o.people]
-    with_child = {v.group for v, _ in people if v.age <= OLDEST_CHILD}
-    return [(v, p) for v, p in people if not v.children or v.group in with_child]
-
-
 def replace_gates(settings: Settings, path: Path) -> Settings:
     """The settings with the gates of another file."""
     return settings.model_copy(update={"gate": load(path).gate})
@@ -154,11 +147,8 @@ def main(arguments: Sequence[str]) -> None:
     settings = Settings.model_validate({"traits": {"model": "" if args.heights else args.traits}})
     model = open_trait_model(settings)
     outcomes = [watch(path, settings, model) for path in args.recordings]
-    for i, outcome in enumerate(outcomes):  # groups of two recordings are no group
-        outcome.people[:] = [(replace(v, group=v.group + 10_000 * i), p) for v, p in outcome.people]
-    told = {k: round(v, 3) for k, v in figures(outcomes).items()}
-    told |= {f"{k}_whose_child_was_counted": round(v, 3) for k, v in families(seen_families(outcomes)).items()}
-    sys.stdout.write(json.dumps({"figures": told, "confusions": confusions(outcomes)}, indent=1) + "\n")
+    result = {"figures": report(outcomes), "confusions": confusions(outcomes)}
+    sys.stdout.write(json.dumps(result, indent=1) + "\n")
 
 
 if __name__ == "__main__":
