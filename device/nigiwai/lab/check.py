@@ -87,14 +87,29 @@ def _width(settings: Settings, gate: Gate) -> str:
 
 
 def _model(settings: Settings) -> Finding:
-    from nigiwai.eye.assemble import camera_fit, open_detector, open_trait_model
+    from nigiwai.eye.assemble import camera_fit, open_detector
 
     detector = open_detector(settings)
     width, height = camera_fit(settings)
     told = f"{detector.entry.name} {width}x{height}, hash {detector.entry.sha256[:12]} as expected"
-    if settings.traits.enabled and settings.view and (traits := open_trait_model(settings)) is not None:
-        told += f"; {traits.entry.name}, hash {traits.entry.sha256[:12]} as expected"
-    return Finding("model", Verdict.OK, told)
+    return Finding("model", Verdict.OK, told + _ages(settings))
+
+
+def _ages(settings: Settings) -> str:
+    """By which model ages are told, or why they are not."""
+    from nigiwai.eye.assemble import open_trait_model
+    from nigiwai.eye.stature import MOST_TILT_DEG
+
+    view = settings.view
+    if not settings.traits.enabled:
+        return ""
+    if view is None:
+        return "; nobody's age or company is estimated: [view] is not set (`nigiwai view` measures it)"
+    traits = open_trait_model(settings)  # eye opens it from any view, and would not start with a bad one
+    if view.tilt_deg > MOST_TILT_DEG:
+        steep = f"view.tilt_deg = {view.tilt_deg:g}; heights can be measured up to {MOST_TILT_DEG:g}"
+        return f"; nobody's age is estimated: {steep}"
+    return "" if traits is None else f"; {traits.entry.name}, hash {traits.entry.sha256[:12]} as expected"
 
 
 def _camera(settings: Settings) -> Finding:
