@@ -153,6 +153,7 @@ def one_recording(path: Path, peer: Detector, most: int) -> dict[str, Any]:
         "frames": n,
         "ms": ms,
         "inferred": sparing.inferred,
+        "spared": 1 - sparing.inferred / max(n, 1),
         "f1": {
             "peers": max(f1(events["peers"], straight) or 0.0, f1(events["peers"], crossed) or 0.0),
             "every frame": f1(events["every frame"], same),
@@ -184,7 +185,9 @@ def empty_view(peer: Detector, seconds: float) -> dict[str, Any]:
     height, width = quiet[0].shape[:2]
     stacks, sparing = open_stacks(chosen, peer, (width, height), fps)
     ms, events, n = in_turn(frames(), stacks)
-    return {"frames": n, "ms": ms, "inferred": sparing.inferred, "counted": {k: len(v) for k, v in events.items()}}
+    spared = 1 - sparing.inferred / max(n, 1)
+    counted = {name: len(found) for name, found in events.items()}
+    return {"frames": n, "ms": ms, "inferred": sparing.inferred, "spared": spared, "counted": counted}
 
 
 def thirty_people(frames: int) -> dict[str, float]:

@@ -6,6 +6,7 @@ import pytest
 from numpy.typing import NDArray
 
 from nigiwai.clock import BootNs
+from nigiwai.eye.pace import UNHURRIED_S
 from nigiwai.eye.skip import IDLE_S, PACE_S, Skip
 from nigiwai.eye.types import Track
 from nigiwai.eye.watch_features import HEIGHT, WIDTH
@@ -68,6 +69,43 @@ def test_motion_near_somebody_followed_matters_wherever_it_is() -> None:
     corner = Gate(name="door", line=((0.9, 0.8), (0.9, 1.0)), inside=(0.97, 0.9))
     somebody = Track(1, (0, 0, 350, 200), (175, 200), 2.0, True)
     assert all(film(settled([corner]), [picture(i, y=2) for i in range(30)], 10, (somebody,))[2:])
+
+
+def walker(x: float, foot: float) -> Track:
+    """Somebody who walks to the left, as the tracker knows them; x and foot in pixels of the tiny picture."""
+    left, bottom = x * 10, foot * 10
+    return Track(1, (left, bottom - 140, left + 50, bottom), (left + 25, bottom), 5.0, True, velocity=(-100.0, 0.0))
+
+
+def looks_at(skip: Skip, foot: int, seconds: float, fps: float = 20.0) -> list[float]:
+    """When somebody who walks along the floor at that height is looked at, each look telling where they are."""
+    found, tracks = list[float](), (walker(80, foot),)
+    for i in range(round(seconds * fps)):
+        t, x = 10 + i / fps, 80 - 10 * i / fps
+        if skip.needs(picture(x, y=foot - 14), BootNs(round(t * S)), tracks, SIZE):
+            found.append(t)
+            tracks = (walker(x, foot),)
+    return found
+
+
+def test_who_is_followed_far_from_every_gate_is_looked_at_less_often_but_never_lost_sight_of() -> None:
+    """The gate is 13 px below them: nearly their height."""
+    looks = looks_at(settled(), foot=27, seconds=4)
+    assert len(looks) == pytest.approx(4 / UNHURRIED_S, abs=3)
+    assert np.diff(looks).max() <= UNHURRIED_S + 1 / 20
+
+
+def test_who_is_followed_near_a_gate_is_looked_at_as_often_as_counting_needs() -> None:
+    assert len(looks_at(settled(), foot=39, seconds=4)) == pytest.approx(4 / PACE_S, abs=3)
+
+
+def test_somebody_new_near_a_gate_is_looked_at_at_once_while_others_are_far() -> None:
+    skip, tracks = settled(), (walker(80, 27),)
+    for i in range(20):
+        skip.needs(picture(80, y=13), BootNs(round((10 + i / FPS) * S)), tracks, SIZE)
+    at = [BootNs(round((12 + i / FPS) * S)) for i in range(5)]
+    both = [np.minimum(picture(80, y=13), picture(20 + i, y=30)) for i in range(5)]
+    assert all(skip.needs(p, t, tracks, SIZE) for p, t in zip(both, at, strict=True))
 
 
 def test_a_lamp_that_dims_is_no_motion() -> None:

@@ -129,6 +129,7 @@ class Roster:
             zip(*rows[ORIGIN].tolist(), strict=True),
             sure.tolist(),
             zip(*rows[DETECTED].tolist(), strict=True),
+            zip(*told.motion.state[1, :2].tolist(), strict=True),
             strict=True,
         )
         return tuple(map(Track._make, each))

@@ -9,7 +9,8 @@ error of the background cannot last.
 
     grey -> minus common change -> beyond spread? -> near a gate or a track? -> several neighbours agree? -> detect
 
-A camera that is faster than counting needs is spared the difference: what moves is looked at every PACE_S.
+A camera that is faster than counting needs is spared the difference: what moves is looked at every PACE_S, and less
+often while only people move who have time until the next look (pace.py). Somebody new near a gate ends that at once.
 """
 
 import math
@@ -20,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nigiwai.clock import BootNs
+from nigiwai.eye.pace import UNHURRIED_S, Pace
 from nigiwai.eye.types import Float32s, Track
 from nigiwai.eye.watch_features import HEIGHT, WIDTH, Grey
 from nigiwai.settings import Gate
@@ -43,6 +45,9 @@ PACE_S = 1 / 12
 """Between two looks at what moves, on average. Down to 12 looks a second every recording we have is counted as with all
 frames; with 10 the bundled clip is not."""
 
+NEW_S = 0.3
+"""What moves near a gate and is nobody followed is looked at as often for this long: time for a track to begin."""
+
 IDLE_S = 2.0
 """Without motion it looks at least this often; every LIVE_S while somebody is followed who did not settle down."""
 
@@ -64,7 +69,11 @@ class Skip:
 
     def __init__(self, gates: Sequence[Gate], aspect: float = 16 / 9) -> None:
         """aspect: width over height of the frames."""
-        self._aspect = aspect
+        self._gates = gates
+        self._pace: tuple[tuple[int, int], Pace] | None = None
+        self._tracks: Sequence[Track] | None = None
+        self._unhurried = False
+        self._new_at: BootNs | None = None
         self._near_gates = _near_gates(gates, aspect)
         self._mean: Float32s | None = None
         self._recent: Float32s = np.zeros((HEIGHT, WIDTH), np.float32)
@@ -88,9 +97,20 @@ class Skip:
             return True
         self._at = at
         moving = self._motion(grey, gap_s)
-        if int((moving & (self._near_gates | _near_tracks(tracks, size))).sum()) >= LEAST_PIXELS:
+        if np.count_nonzero(moving & (self._near_gates | _near_tracks(tracks, size, 0.5))) >= LEAST_PIXELS:
             self._moved_at = at
-        return self._decide(at, gap_s, any(_lively(t) for t in tracks))
+        if np.count_nonzero(moving & self._near_gates & ~_near_tracks(tracks, size, 1.0)) >= LEAST_PIXELS:
+            self._new_at = at
+        return self._decide(at, gap_s, any(_lively(t) for t in tracks), self._pace_s(tracks, at, size))
+
+    def _pace_s(self, tracks: Sequence[Track], at: BootNs, size: tuple[int, int]) -> float:
+        """Between two looks at what moves: PACE_S, or more where nobody new came and nobody followed hurries."""
+        if tracks is not self._tracks:  # after a look
+            if self._pace is None or self._pace[0] != size:
+                self._pace = size, Pace(self._gates, size)
+            self._tracks, self._unhurried = tracks, bool(tracks) and self._pace[1].unhurried(tracks)
+        newly = self._new_at is not None and at - self._new_at <= NEW_S * 1e9
+        return UNHURRIED_S if self._unhurried and not newly else PACE_S
 
     def _begin(self, grey: Grey, at: BootNs) -> None:
         self._mean = grey.astype(np.float32)
@@ -113,12 +133,12 @@ class Skip:
         self._spread += share * np.where(whole, 0.0, np.minimum(strange, LEAST) - self._spread).astype(np.float32)
         return np.asarray(whole)
 
-    def _decide(self, at: BootNs, gap_s: float, live: bool) -> bool:
+    def _decide(self, at: BootNs, gap_s: float, live: bool, pace_s: float) -> bool:
         """Whether a look is due: of the frames around the time for one, the nearest."""
         assert self._moved_at is not None  # noqa: S101 - needs() begins first
         wait_s, now_s = LIVE_S if live else IDLE_S, at / 1e9
         if at - self._moved_at <= AFTER_S * 1e9:
-            wait_s = PACE_S
+            wait_s = pace_s
         due_s = self._looked_s + wait_s
         needed = now_s + gap_s / 2 >= due_s
         if needed:
@@ -159,12 +179,15 @@ def _near_gates(gates: Sequence[Gate], aspect: float) -> NDArray[np.bool_]:
     return np.asarray(mask > 0)
 
 
-def _near_tracks(tracks: Sequence[Track], size: tuple[int, int]) -> NDArray[np.bool_]:
-    """(HEIGHT, WIDTH): pixels of the people followed, and half a box around them."""
+def _near_tracks(tracks: Sequence[Track], size: tuple[int, int], around: float) -> NDArray[np.bool_]:
+    """(HEIGHT, WIDTH): pixels of the people followed, and so many widths beside them, half as many heights over them.
+
+    With half a width nobody who walks on is missed; their shadow and mirror image on the floor take a whole one.
+    """
     mask = np.zeros((HEIGHT, WIDTH), np.bool_)
     for track in tracks:
         left, top, right, bottom = track.xyxy
-        wide, high = (right - left) / 2, (bottom - top) / 4
+        wide, high = (right - left) * around, (bottom - top) * around / 2
         x0, x1 = (left - wide) / size[0] * WIDTH, (right + wide) / size[0] * WIDTH
         y0, y1 = (top - high) / size[1] * HEIGHT, (bottom + high) / size[1] * HEIGHT
         mask[max(0, int(y0)) : max(0, int(y1) + 1), max(0, int(x0)) : max(0, int(x1) + 1)] = True

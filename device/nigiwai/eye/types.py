@@ -76,6 +76,7 @@ class Track(NamedTuple):
     origin: the ground point at the first detection, where the track came from before it was certain; None if unknown.
     detected: the box as the detector last gave it, NaN where the edge or an obstacle cut it. It wobbles, but does not
     lag behind somebody who comes nearer, as the smoothed one does; None if unknown.
+    velocity: of the box's centre, in px a second; None if unknown.
     """
 
     number: int
@@ -86,6 +87,7 @@ class Track(NamedTuple):
     origin: tuple[float, float] | None = None
     sure: bool = True
     detected: tuple[float, float, float, float] | None = None
+    velocity: tuple[float, float] | None = None
 
     @property
     def height_px(self) -> float:
