@@ -2,6 +2,7 @@
 """Tables of who came: through the door, into the ledger, to the broker, each once and none lost."""
 
 import json
+import re
 import signal
 from contextlib import closing
 from dataclasses import replace
@@ -16,6 +17,7 @@ from nigiwai.door.tables import TraitTable
 from nigiwai.door.traits import ALL_COMPANIES, FAMILY, Band, Company, Sex, mask_of
 from nigiwai.errors import DoorError
 from nigiwai.link import schema
+from nigiwai.link import traits as shares
 from nigiwai.link.auditing import added
 from nigiwai.link.ledger import Ledger
 from nigiwai.link.messages import Traits
@@ -23,6 +25,7 @@ from nigiwai.link.store.hand import Noted
 from nigiwai.link.store.traits import StoredTable
 from nigiwai.link.traits import message_of
 from nigiwai.settings import parse
+from tests.conftest import ROOT
 from tests.link.harness import Broker, Ear, FakeEye, Link, wait_for
 from tests.link.world import World, rules
 
@@ -66,6 +69,15 @@ def test_a_table_is_told_in_words_with_corrected_shares() -> None:
 
 
 AUDITED = {"children": 120, "children_low": 100, "children_high": 109, "others": 200, "others_low": 0, "others_high": 9}
+
+
+def test_the_shares_are_corrected_by_what_the_models_card_says() -> None:
+    card = (ROOT / "models/cards/nigiwai-traits.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (?:child|in a family), .* \| (\S+) of (\d+) \| (\S+) of (\d+) \|$", card, re.MULTILINE)
+    known = (shares.CHILD, shares.IN_FAMILY, shares.BY_HEIGHT, shares.IN_FAMILY_BY_HEIGHT)
+    said = [(float(hit), int(those), float(false), int(others)) for hit, those, false, others in rows]
+    used = [(c.hit.share, c.hit.people, c.false.share, c.false.people) for c in known]
+    assert said == used
 
 
 def test_a_sites_own_audit_replaces_the_simulation_for_children_only() -> None:
