@@ -97,11 +97,16 @@ class Skip:
             return True
         self._at = at
         moving = self._motion(grey, gap_s)
+        if np.count_nonzero(moving) >= LEAST_PIXELS:  # hardly ever at an empty entrance
+            self._note(moving, at, tracks, size)
+        return self._decide(at, gap_s, any(_lively(t) for t in tracks), self._pace_s(tracks, at, size))
+
+    def _note(self, moving: NDArray[np.bool_], at: BootNs, tracks: Sequence[Track], size: tuple[int, int]) -> None:
+        """Takes note of motion that matters, and of somebody new."""
         if np.count_nonzero(moving & (self._near_gates | _near_tracks(tracks, size, 0.5))) >= LEAST_PIXELS:
             self._moved_at = at
         if np.count_nonzero(moving & self._near_gates & ~_near_tracks(tracks, size, 1.0)) >= LEAST_PIXELS:
             self._new_at = at
-        return self._decide(at, gap_s, any(_lively(t) for t in tracks), self._pace_s(tracks, at, size))
 
     def _pace_s(self, tracks: Sequence[Track], at: BootNs, size: tuple[int, int]) -> float:
         """Between two looks at what moves: PACE_S, or more where nobody new came and nobody followed hurries."""
