@@ -112,7 +112,12 @@ def pack(source: Path, out: Path) -> int:
     """Writes the small copy, from which a run goes on at the average; returns its bytes. Raises CheckpointError."""
     load_average(source)  # refuses what could not be continued
     state = read(source)
-    small = _halved(state["average"])  # once: torch stores a tensor that occurs twice only once
+    return write_small(state, state["average"], out)
+
+
+def write_small(state: dict[str, Any], average: dict[str, Tensor], out: Path) -> int:
+    """Writes a checkpoint like `state` that holds only these weights, in half precision; returns its bytes."""
+    small = _halved(average)  # once: torch stores a tensor that occurs twice only once
     torch.save(state | {"model": small, "average": small, "optimisers": []}, out)
     return out.stat().st_size
 

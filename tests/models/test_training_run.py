@@ -18,6 +18,7 @@ import onnxruntime as ort
 from models.evaluation.ours import Ours
 from models.training import checkpoint, net
 from models.training.assign import Truth, assign
+from models.training.blend import blend
 from models.training.cache import ImageSet, build_set, load_set
 from models.training.checkpoint import Progress
 from models.training.data import Pool, Sources
@@ -151,6 +152,28 @@ def test_a_packed_checkpoint_is_smaller_and_can_be_continued(trained: Path, cach
     assert run.progress.step == 150
     for a, b in zip(packed(image), whole(image), strict=True):
         torch.testing.assert_close(a, b, atol=0.05, rtol=0.02)
+
+
+def test_a_blend_lies_halfway_and_can_be_continued(trained: Path, cache: Path, tmp_path: Path) -> None:
+    first, second = Net(TINY), Net(TINY)
+    for k, each in enumerate((first, second)):
+        checkpoint.save(tmp_path / f"{k}.pt", each, each, [], Progress(step=k + 1))
+
+    blend(tmp_path / "0.pt", tmp_path / "1.pt", tmp_path / "mean.pt")
+
+    made = checkpoint.load_average(tmp_path / "mean.pt").state_dict()
+    for name, value in made.items():
+        pair = first.state_dict()[name], second.state_dict()[name]
+        if value.is_floating_point():
+            torch.testing.assert_close(value, (pair[0] + pair[1]) / 2, atol=1e-3, rtol=1e-3)
+    assert any(not torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
+    settings = Settings("trunk", batch=4, steps_max=1, workers=0, processes=1)
+    assert Run(tmp_path / "run", settings, Sources(cache), tmp_path / "mean.pt", TINY).progress.step == 2
+
+    whole = Net()
+    checkpoint.save(tmp_path / "whole.pt", whole, whole, [], Progress())
+    with pytest.raises(CheckpointError, match="two of one kind"):
+        blend(tmp_path / "0.pt", tmp_path / "whole.pt", tmp_path / "mean.pt")
 
 
 def test_checkpoints_of_another_kind_are_refused(trained: Path, cache: Path, tmp_path: Path) -> None:
