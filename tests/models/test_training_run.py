@@ -154,18 +154,18 @@ def test_a_packed_checkpoint_is_smaller_and_can_be_continued(trained: Path, cach
         torch.testing.assert_close(a, b, atol=0.05, rtol=0.02)
 
 
-def test_a_blend_lies_halfway_and_can_be_continued(trained: Path, cache: Path, tmp_path: Path) -> None:
+def test_a_blend_lies_between_and_can_be_continued(trained: Path, cache: Path, tmp_path: Path) -> None:
     first, second = Net(TINY), Net(TINY)
     for k, each in enumerate((first, second)):
         checkpoint.save(tmp_path / f"{k}.pt", each, each, [], Progress(step=k + 1))
 
-    blend(tmp_path / "0.pt", tmp_path / "1.pt", tmp_path / "mean.pt")
+    blend(tmp_path / "0.pt", tmp_path / "1.pt", tmp_path / "mean.pt", 0.25)
 
     made = checkpoint.load_average(tmp_path / "mean.pt").state_dict()
     for name, value in made.items():
         pair = first.state_dict()[name], second.state_dict()[name]
         if value.is_floating_point():
-            torch.testing.assert_close(value, (pair[0] + pair[1]) / 2, atol=1e-3, rtol=1e-3)
+            torch.testing.assert_close(value, 0.75 * pair[0] + 0.25 * pair[1], atol=1e-3, rtol=1e-3)
     assert any(not torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
     settings = Settings("trunk", batch=4, steps_max=1, workers=0, processes=1)
     assert Run(tmp_path / "run", settings, Sources(cache), tmp_path / "mean.pt", TINY).progress.step == 2
@@ -173,7 +173,9 @@ def test_a_blend_lies_halfway_and_can_be_continued(trained: Path, cache: Path, t
     whole = Net()
     checkpoint.save(tmp_path / "whole.pt", whole, whole, [], Progress())
     with pytest.raises(CheckpointError, match="two of one kind"):
-        blend(tmp_path / "0.pt", tmp_path / "whole.pt", tmp_path / "mean.pt")
+        blend(tmp_path / "0.pt", tmp_path / "whole.pt", tmp_path / "mean.pt", 0.25)
+    with pytest.raises(CheckpointError, match=r"--share 1\.5: give a number from 0"):
+        blend(tmp_path / "0.pt", tmp_path / "1.pt", tmp_path / "mean.pt", 1.5)
 
 
 def test_checkpoints_of_another_kind_are_refused(trained: Path, cache: Path, tmp_path: Path) -> None:
