@@ -14,7 +14,7 @@ from nigiwai.link.report import Tally
 from nigiwai.link.status.deeds import Deed, EndCheck, ReadCheck, StartCheck, TakeBack, Tapped
 from nigiwai.link.status.desk import Answer
 from nigiwai.link.store.hand import Noted
-from nigiwai.link.zone import stamp
+from nigiwai.link.zone import stamp_s
 from nigiwai.settings import Settings
 
 KIND = "check"
@@ -168,15 +168,14 @@ class Checking:
         """The last result, as every later report carries it."""
         if self._last is None:
             return None
-        return {"at": stamp(self._last.at_ns - self._last.at_ns % 1_000_000_000, self._zone), **self._last.body}
+        return {"at": stamp_s(self._last.at_ns, self._zone), **self._last.body}
 
     def bounded(self, tally: Tally, now_ns: int) -> Tally:
         """With the people inside at least and at most: by the last check, or by assumption before there is one."""
         known = tally.since
-        entered, left = (sum(pair[i] for pair in known.gates.values()) for i in (0, 1))
         blind_ns = sum(length for _, length in self._ledger.blind_since(known.at_ns))
         watched = Watched(max(0, now_ns - known.at_ns) / 3.6e12, blind_ns / 3.6e12)
-        low, high = inside_bounds(tally.inside, entered, left, *self._errors(), watched)
+        low, high = inside_bounds(tally.inside, *known.passed, *self._errors(), watched)
         return replace(tally, low=low, high=high, basis="assumed" if self._last is None else "check")
 
     def _errors(self) -> tuple[Estimate, Estimate]:

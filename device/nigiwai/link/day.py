@@ -8,7 +8,7 @@ from typing import Any
 from nigiwai.link.intervals import NS_PER_S
 from nigiwai.link.report import QUARTER_NS, Tally
 from nigiwai.link.store.hand import Noted
-from nigiwai.link.zone import stamp
+from nigiwai.link.zone import stamp, stamp_s
 from nigiwai.settings import Settings
 
 
@@ -30,7 +30,7 @@ def day_report(
         "site": settings.device.site,
         "device": settings.device.name,
         "day": tally.day,
-        "at": stamp(now_ns - now_ns % NS_PER_S, zone),
+        "at": stamp_s(now_ns, zone),
         "in": sum(entered for entered, _ in tally.today.values()),
         "out": sum(left for _, left in tally.today.values()),
         "inside": tally.inside,
@@ -47,9 +47,7 @@ def day_report(
             for index in sorted(_with_passages(tally) | set(unseen))
         ],
         "staff": _staff(noted),
-        "noted": [
-            {"at": stamp(n.at_ns - n.at_ns % NS_PER_S, zone)[11:16], "kind": n.kind, "body": n.body} for n in noted
-        ],
+        "noted": [{"at": stamp_s(n.at_ns, zone)[11:16], "kind": n.kind, "body": n.body} for n in noted],
         "check": check,
     }
 

@@ -68,7 +68,7 @@ class Occupancy:
 def balance(tally: Tally, why: Literal["event", "schedule"]) -> dict[str, Any]:
     """Began + entered - left = remaining, which may be negative: more left than are known to have come."""
     known = tally.since
-    entered, left = (sum(pair[i] for pair in known.gates.values()) for i in (0, 1))
+    entered, left = known.passed
     numbers = {"began": known.began, "entered": entered, "left": left, "remaining": known.remaining}
     return {"why": why, "since_ns": known.at_ns, **numbers}
 

@@ -29,7 +29,7 @@ from nigiwai.link.messages import (
     Zones,
 )
 from nigiwai.link.store.rows import Key, Record
-from nigiwai.link.zone import day, midnight_ns, reset_ns, stamp
+from nigiwai.link.zone import day, midnight_ns, reset_ns, stamp, stamp_s
 from nigiwai.settings import Settings
 
 QUARTER_NS = 900 * NS_PER_S
@@ -81,6 +81,12 @@ class Since:
     at_ns: int = 0
     began: int = 0
     gates: Gates = field(default_factory=dict)
+
+    @property
+    def passed(self) -> tuple[int, int]:
+        """How many entered and how many left, over all gates."""
+        entered, left = (sum(pair[i] for pair in self.gates.values()) for i in (0, 1))
+        return entered, left
 
     @property
     def remaining(self) -> int:
@@ -238,7 +244,7 @@ class Reporter:
             site=self._site,
             device=self._device,
             epoch=epoch,
-            at=stamp(now_ns - now_ns % NS_PER_S, self._zone),
+            at=stamp_s(now_ns, self._zone),
             day=tally.day,
             today=passed(tally.today),
             total=passed(tally.total),
@@ -247,7 +253,7 @@ class Reporter:
                 low=tally.low,
                 high=tally.high,
                 basis=tally.basis,
-                since=self._stamp(tally.since.at_ns),
+                since=stamp_s(tally.since.at_ns, self._zone),
                 began=tally.since.began,
             ),
         )
@@ -258,14 +264,10 @@ class Reporter:
         return Closing(
             site=self._site,
             device=self._device,
-            at=self._stamp(at_ns),
-            since=None if begun_ns is None else self._stamp(begun_ns),
+            at=stamp_s(at_ns, self._zone),
+            since=None if begun_ns is None else stamp_s(begun_ns, self._zone),
             **{key: body[key] for key in ("why", "began", "entered", "left", "remaining")},
         )
-
-    def _stamp(self, utc_ns: int) -> str:
-        """In whole seconds."""
-        return stamp(utc_ns - utc_ns % NS_PER_S, self._zone)
 
     def info(self, standing: Standing, hello: Hello | None) -> Info:
         """What the device is."""
@@ -292,7 +294,7 @@ class Reporter:
         return Health(
             site=self._site,
             device=self._device,
-            at=stamp(now_ns - now_ns % NS_PER_S, self._zone),
+            at=stamp_s(now_ns, self._zone),
             camera=lights[Subject.CAMERA][0],
             broker=lights[Subject.BROKER][0],
             clock=lights[Subject.CLOCK][0],
@@ -323,7 +325,7 @@ class Reporter:
         return Zones(
             site=self._site,
             device=self._device,
-            at=stamp(now_ns - now_ns % NS_PER_S, self._zone),
+            at=stamp_s(now_ns, self._zone),
             run=run[:8],
             zones=tuple(
                 ZoneNow(zone=z.zone, people=z.people, queue=z.queue, most=most.get(z.zone, z.most), visits=z.dwell)
@@ -334,5 +336,5 @@ class Reporter:
     def alert(self, subject: Subject, lights: Lights, now_ns: int) -> Alert:
         """A light changed."""
         light, cause = lights[subject]
-        at = stamp(now_ns - now_ns % NS_PER_S, self._zone)
+        at = stamp_s(now_ns, self._zone)
         return Alert(site=self._site, device=self._device, at=at, subject=subject, light=light, cause=cause)

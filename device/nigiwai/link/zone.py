@@ -23,9 +23,14 @@ def local(time_ns: int, zone: tzinfo) -> datetime:
     return datetime.fromtimestamp(time_ns // NS_PER_S, UTC).astimezone(zone)
 
 
+def stamp_s(time_ns: int, zone: tzinfo) -> str:
+    """RFC 3339 with offset, in whole seconds."""
+    return local(time_ns, zone).isoformat(timespec="seconds")
+
+
 def stamp(time_ns: int, zone: tzinfo) -> str:
     """RFC 3339 with offset; milliseconds only where the moment is not a whole second."""
-    text = local(time_ns, zone).isoformat(timespec="seconds")
+    text = stamp_s(time_ns, zone)
     ms = time_ns % NS_PER_S // 1_000_000
     return f"{text[:19]}.{ms:03d}{text[19:]}" if ms else text
 

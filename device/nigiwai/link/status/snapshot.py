@@ -13,7 +13,7 @@ from nigiwai.link.intervals import NS_PER_S, Gates
 from nigiwai.link.lights import Lights
 from nigiwai.link.messages import Cause, Light, Subject
 from nigiwai.link.report import QUARTER_NS, Tally
-from nigiwai.link.zone import day, midnight_ns, stamp
+from nigiwai.link.zone import day, midnight_ns, stamp, stamp_s
 from nigiwai.settings import Settings
 
 
@@ -43,7 +43,7 @@ def snapshot(seen: Snapshot) -> dict[str, Any]:
     return {
         "site": seen.settings.device.site,
         "device": seen.settings.device.name,
-        "at": stamp(seen.now_ns - seen.now_ns % NS_PER_S, seen.zone),
+        "at": stamp_s(seen.now_ns, seen.zone),
         "day": seen.tally.day,
         "in": sum(g["in"] for g in gates),
         "out": sum(g["out"] for g in gates),

@@ -2,7 +2,7 @@
 // Aiming without a picture: boxes on an empty floor grid, where feet were seen, gates and zones that are dragged, tried
 // and saved, advice.
 
-import { by, make, polled } from "./common.js";
+import { by, make, marked, polled } from "./common.js";
 import { drawFloor, pointsOf, standsIn } from "./floor.js";
 import { done, inOrder, problem, say } from "./staff.js";
 
@@ -60,7 +60,7 @@ function advice(a) {
   const state = { good: "ok", waiting: "unknown" }[a.hint] ?? "warn";
   const third = ["", say("third-left"), say("third-middle"), say("third-right")][a.have] ?? "";
   const key = a.hint === "waiting" && a.gate ? "hint-waiting-gate" : `hint-${a.hint}`;
-  return noted(state, say(key, { gate: a.gate ?? "", have: a.have, need: a.need, third }));
+  return marked(state, say(key, { gate: a.gate ?? "", have: a.have, need: a.need, third }));
 }
 
 // The gates in metres, or why there are none.
@@ -68,17 +68,13 @@ function advice(a) {
 function gauged(gauge) {
   if (!gauge) return [];
   const metres = (cm) => (cm / 100).toFixed(2);
-  const view = noted(["given", "learnt"].includes(gauge.state) ? "ok" : "unknown", say(`gauge-${gauge.state}`, { n: gauge.looks }));
+  const view = marked(["given", "learnt"].includes(gauge.state) ? "ok" : "unknown", say(`gauge-${gauge.state}`, { n: gauge.looks }));
   const gates = gauge.widths.map((w) =>
     w.width_cm === null
-      ? noted("warn", say("gauge-horizon", { gate: w.gate }))
-      : noted("ok", say("gauge-width", { gate: w.gate, m: metres(w.width_cm), off: metres(w.width_off_cm), band: w.band_cm, band_off: w.band_off_cm })),
+      ? marked("warn", say("gauge-horizon", { gate: w.gate }))
+      : marked("ok", say("gauge-width", { gate: w.gate, m: metres(w.width_cm), off: metres(w.width_off_cm), band: w.band_cm, band_off: w.band_off_cm })),
   );
   return [...gates, view];
-}
-
-function noted(state, text) {
-  return make("li", { "data-state": state }, make("span", { class: "mark", "aria-hidden": "true" }), text);
 }
 
 // Trying: the device counts at the drawn gates besides, and the boxes that stand in a zone are counted here.

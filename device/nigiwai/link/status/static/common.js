@@ -30,6 +30,11 @@ export function make(tag, attributes = {}, ...children) {
   return made;
 }
 
+// A line of a list of states: its mark, coloured by the state, and what stands beside it.
+export function marked(state, ...beside) {
+  return make("li", { "data-state": state }, make("span", { class: "mark", "aria-hidden": "true" }), ...beside);
+}
+
 export function facts(holder, pairs) {
   holder.replaceChildren(...pairs.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]));
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Shows what /api/events sends. Reconnects by itself and says when what it shows is old.
 
-import { by, facts, label, language, make, number, speaker } from "./common.js";
+import { by, facts, label, language, make, marked, number, speaker } from "./common.js";
 import { words } from "./words.js";
 
 const STALE_MS = 20_000;
@@ -107,14 +107,10 @@ function sentence(light) {
   return light.cause === "none" ? say(`${light.subject}.${light.light}`) : say(light.cause);
 }
 
-function marked(state, name, ...more) {
-  return make("li", { "data-state": state }, make("span", { class: "mark", "aria-hidden": "true" }), make("strong", {}, name), ...more);
-}
-
 function showLights() {
   by("lights").replaceChildren(...seen.lights.map((light) => {
     const state = make("span", { class: "state" }, say(light.light));
-    return marked(light.light, say(light.subject), state, paragraph(sentence(light)));
+    return marked(light.light, make("strong", {}, say(light.subject)), state, paragraph(sentence(light)));
   }));
 }
 
@@ -124,7 +120,7 @@ function showTroubles() {
   const codes = seen.troubles.map((trouble) => trouble.code).join();
   if (by("troubles").dataset.codes === codes) return;
   by("troubles").dataset.codes = codes;
-  by("troubles").replaceChildren(...seen.troubles.map((trouble) => marked("warn", trouble.code, paragraph(trouble[language]))));
+  by("troubles").replaceChildren(...seen.troubles.map((trouble) => marked("warn", make("strong", {}, trouble.code), paragraph(trouble[language]))));
 }
 
 function showVerdict() {
