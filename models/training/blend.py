@@ -35,11 +35,11 @@ def blend(first: Path, second: Path, out: Path, share: float) -> int:
     """
     if not 0 <= share <= 1:
         raise CheckpointError(f"--share {share}: give a number from 0 (all of FIRST) to 1 (all of SECOND)")
-    shapes = [checkpoint.shape_of(checkpoint.read(path)) for path in (first, second)]
-    if shapes[0] != shapes[1]:
-        raise CheckpointError(f"{second}: architecture {shapes[1]}, {first} has {shapes[0]}; give two of one kind")
-    ends = [checkpoint.load_average(path).state_dict() for path in (first, second)]
-    return checkpoint.write_small(checkpoint.read(second), between(ends[0], ends[1], share), out)
+    one, other = (checkpoint.load_average(path) for path in (first, second))
+    if one.shape != other.shape:
+        raise CheckpointError(f"{second}: architecture {other.shape}, {first} has {one.shape}; give two of one kind")
+    weights = between(one.state_dict(), other.state_dict(), share)
+    return checkpoint.write_small(checkpoint.read(second), weights, out)
 
 
 def main() -> None:

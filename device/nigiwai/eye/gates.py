@@ -28,7 +28,7 @@ import numpy as np
 from nigiwai.clock import BootNs
 from nigiwai.eye.gate_line import GateLine
 from nigiwai.eye.ground import Ground, bands_px
-from nigiwai.eye.motion import Floats, squareness
+from nigiwai.eye.motion import Floats, size_of, squareness
 from nigiwai.eye.types import Crossing, Direction, Track
 from nigiwai.geometry import Point
 from nigiwai.settings import Gate
@@ -210,7 +210,7 @@ def _samples(lane: Lane, tracks: Sequence[Track], at: BootNs) -> list[Sample]:
     The band is only measured for those whom the widest one may hold; whoever is beyond that is clear of all.
     """
     feet = [t.foot for t in tracks]
-    scales = [max(bottom - top, 2 * (right - left)) for left, top, right, bottom in (t.xyxy for t in tracks)]
+    scales = [size_of(t.xyxy) for t in tracks]
     samples = [
         Sample(at, foot, inner, scale, max(HYSTERESIS_ABOVE * scale, lane.widest))
         for foot, inner, scale in zip(feet, lane.line.inners(feet), scales, strict=True)

@@ -16,7 +16,7 @@ from nigiwai.door.field import Gauge, GaugeState, WidthOf
 from nigiwai.eye.body import boxes
 from nigiwai.eye.gates import CLEAR_M, HYSTERESIS, HYSTERESIS_ABOVE
 from nigiwai.eye.ground import PEOPLE_M, Floats, Ground, Refusal, bands_px, measured
-from nigiwai.eye.motion import squareness
+from nigiwai.eye.motion import size_of, squareness
 from nigiwai.eye.survey import Survey
 from nigiwai.eye.types import Track
 from nigiwai.settings import Gate
@@ -101,9 +101,9 @@ def _band_m(ground: Ground, line: Floats, at_least_m: float) -> float | None:
     middle = len(bands[1]) // 2
     adult = boxes(ground.view, ground.view.to_floor(bands[0][middle : middle + 1]), np.array([PEOPLE_M]))
     left, top, right, bottom = (float(edge) for edge in adult[0])
-    share = HYSTERESIS + (HYSTERESIS_ABOVE - HYSTERESIS) * squareness((left, top, right, bottom), ground.view.size[1])
-    band_px = max(bottom - top, 2 * (right - left)) * share
-    return max(at_least_m, band_px / float(bands[1][middle]) * CLEAR_M)
+    box = left, top, right, bottom
+    share = HYSTERESIS + (HYSTERESIS_ABOVE - HYSTERESIS) * squareness(box, ground.view.size[1])
+    return max(at_least_m, size_of(box) * share / float(bands[1][middle]) * CLEAR_M)
 
 
 def _cm(metres: float) -> int:

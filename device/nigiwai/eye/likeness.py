@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from nigiwai.door.traits import Band, Sex
 from nigiwai.eye.growth import child_probability
+from nigiwai.eye.manifest import TraitEntry
 from nigiwai.eye.stature import Stature
 
 Floats = NDArray[np.float64]
@@ -39,6 +40,11 @@ class Fusion:
     picture: float = 1.0
     stature: float = 1.0
     constant: float = 0.0
+
+    @staticmethod
+    def of(entry: TraitEntry) -> "Fusion":
+        """As a trait model's entry in the manifest says."""
+        return Fusion(entry.picture_weight, entry.stature_weight, entry.constant)
 
 
 @dataclass(frozen=True, slots=True)

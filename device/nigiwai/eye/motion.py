@@ -118,6 +118,12 @@ def scale_of(xywh: Floats) -> Floats:
     return np.asarray(np.maximum(xywh[3], 2 * xywh[2]))
 
 
+def size_of(xyxy: tuple[float, float, float, float]) -> float:
+    """`scale_of` one box: left, top, right, bottom."""
+    left, top, right, bottom = xyxy
+    return max(bottom - top, 2 * (right - left))
+
+
 def squareness(xyxy: tuple[float, float, float, float], picture_px: float) -> float:
     """1 for people seen from above, 0 for those seen from the side, in between in between; of their boxes.
 

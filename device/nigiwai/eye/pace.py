@@ -14,6 +14,7 @@ from math import hypot
 
 from nigiwai.eye.gate_line import GateLine
 from nigiwai.eye.gates import HYSTERESIS_ABOVE
+from nigiwai.eye.motion import size_of
 from nigiwai.eye.types import Track
 from nigiwai.geometry import Point
 from nigiwai.settings import Gate
@@ -42,8 +43,7 @@ class Pace:
     def _has_time(self, track: Track) -> bool:
         if track.velocity is None:
             return False
-        left, top, right, bottom = track.xyxy
-        size, speed = max(bottom - top, 2 * (right - left)), hypot(*track.velocity)
+        size, speed = size_of(track.xyxy), hypot(*track.velocity)
         if speed < STILL_PER_S * size:
             return True
         room = (HYSTERESIS_ABOVE + UNCERTAIN) * size

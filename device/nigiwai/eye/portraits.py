@@ -66,6 +66,11 @@ class Impressions:
         return np.mean([self.band[i] for i in chosen], axis=0), np.mean([self.sex[i] for i in chosen], axis=0)
 
 
+def clear_of(boxes: Floats, others: Floats, size: tuple[int, int]) -> NDArray[np.bool_]:
+    """(N,) who of boxes (N, 4) is seen whole, large and free enough of others (M, 4) to be looked at."""
+    return np.asarray(whole(boxes, size, LEAST_PX) & (hidden_share(boxes, others) <= MOST_HIDDEN))
+
+
 class Portraits:
     """The impressions of everybody followed; forgets whoever is gone."""
 
@@ -87,8 +92,7 @@ class Portraits:
         if not seen:
             return
         boxes = np.array([best_box(t) for t in seen])
-        clear = whole(boxes, (image.shape[1], image.shape[0]), LEAST_PX)
-        clear &= hidden_share(boxes, np.array([best_box(t) for t in tracks])) <= MOST_HIDDEN
+        clear = clear_of(boxes, np.array([best_box(t) for t in tracks]), (image.shape[1], image.shape[0]))
         due = [(t, box) for t, box, ok in zip(seen, boxes.tolist(), clear.tolist(), strict=True) if ok]
         due = [(t, box) for t, box in due if self._worth(t.number, box, at)]
         due = sorted(due, key=lambda pair: (self._times(pair[0].number), pair[1][1] - pair[1][3]))[:A_FRAME]

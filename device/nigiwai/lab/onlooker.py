@@ -71,8 +71,7 @@ def shipped() -> TraitEntry:
 
 def fusion() -> Fusion:
     """How that model's answers are weighed against heights."""
-    entry = shipped()
-    return Fusion(entry.picture_weight, entry.stature_weight, entry.constant)
+    return Fusion.of(shipped())
 
 
 class Onlooker:

@@ -104,8 +104,7 @@ def _passers(view: View, model: TraitModel | None) -> Passers:
     ground = given(view)
     if model is None:
         return Passers(ground)
-    entry = model.entry
-    return Passers(ground, Portraits(model), Fusion(entry.picture_weight, entry.stature_weight, entry.constant))
+    return Passers(ground, Portraits(model), Fusion.of(model.entry))
 
 
 def _frames(source: Recording) -> Iterator[Frame]:
