@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from models.evaluation.reference import Fit, Found, Raw, best_of, expectation, grid, open_session
+from models.evaluation.reference import Fit, Found, Raw, best_of, expectation, grid, laid_out, open_session
 from models.training.boxes import Floats
 from models.training.errors import ModelFileError
 
@@ -38,6 +38,6 @@ class Ours:
 
     def detect(self, image: NDArray[np.uint8], score_min: float = 0.02, iou_max: float = 0.6) -> Found:
         """People in a BGR image (H, W, 3) of any size."""
-        tensor = np.ascontiguousarray(self.fit.apply(image).transpose(2, 0, 1)[None])
+        tensor = laid_out(self._session, self.fit.apply(image)[None])
         xyxy, score = decode(self._session.run(None, {"image": tensor}), self.fit.width, self.fit.height)
         return best_of(xyxy / self.fit.scale(image), score, image, score_min, iou_max)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -139,6 +140,12 @@ def open_session(path: Path, threads: int = 2) -> ort.InferenceSession:
     del model.graph.input[:]
     model.graph.input.extend(inputs)
     return ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+
+def laid_out(session: ort.InferenceSession, pictures: NDArray[Any]) -> NDArray[Any]:
+    """Pictures (N, height, width, 3) as the session takes them: as they are, or (N, 3, height, width)."""
+    as_they_are = session.get_inputs()[0].shape[-1] == pictures.shape[-1]
+    return np.ascontiguousarray(pictures if as_they_are else pictures.transpose(0, 3, 1, 2))
 
 
 class Reference:

@@ -13,7 +13,7 @@ import onnx
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from models.evaluation.reference import SIDE_PX, open_session
+from models.evaluation.reference import SIDE_PX, laid_out, open_session
 from models.evaluation.report import Row
 
 OWN_SIZES = ((320, 192), (416, 256))
@@ -48,8 +48,8 @@ class Runner:
         (entry,) = session.get_inputs()
         kind = np.uint8 if "uint8" in entry.type else np.float32
         width, height = candidate.size
-        picture = np.random.default_rng(0).integers(0, 255, (1, 3, height, width)).astype(kind)
-        runner = Runner(session, {entry.name: picture})
+        picture = np.random.default_rng(0).integers(0, 255, (1, height, width, 3)).astype(kind)
+        runner = Runner(session, {entry.name: laid_out(session, picture)})
         for _ in range(WARM_RUNS):
             runner.ms()
         return runner
@@ -84,8 +84,11 @@ def multiply_adds(path: Path, size: tuple[int, int]) -> int:
     """Multiply-adds of all convolutions of a model at an input size."""
     model = onnx.load(str(path))
     width, height = size
-    for axis, value in enumerate((1, 3, height, width)):
-        model.graph.input[0].type.tensor_type.shape.dim[axis].dim_value = value
+    dims = model.graph.input[0].type.tensor_type.shape.dim
+    for dim, value in zip(
+        dims, (1, height, width, 3) if dims[-1].dim_value == 3 else (1, 3, height, width), strict=True
+    ):
+        dim.dim_value = value
     del model.graph.value_info[:]
     for output in model.graph.output:
         output.type.tensor_type.ClearField("shape")

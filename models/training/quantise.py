@@ -7,7 +7,7 @@ Weights use 7 of their 8 bits (-64..64): x86 processors without VNNI add two pro
 2 * 64 * 255 and no more; with 8 bits they cut sums off and find fewer people. So every processor finds the same.
 The input's scale is fixed at 1/255 with zero point 0, so that the camera's bytes are the quantised input and no
 conversion is left in the graph. The three output convolutions stay in float: they are under 1 % of the work, and the
-range of their logits is too wide for 8 bits per tensor.
+range of their logits is too wide for 8 bits per tensor. The file takes the camera's bytes as they lie (fold.py).
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from models.training.cache import ImageSet, load_set
 from models.training.checkpoint import load_average
 from models.training.errors import ModelFileError
 from models.training.export import OUTPUTS, float_core, float_model
+from models.training.fold import folded
 from models.training.net import Net
 
 INPUT = {
@@ -137,7 +138,7 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     net = load_average(args.checkpoint)
     scheme = Scheme(args.method, args.percentile)
-    int8 = quantised(net, load_set(args.cache, "train"), scheme)
+    int8 = folded(quantised(net, load_set(args.cache, "train"), scheme))
     for name, model in (("int8", int8), ("fp32", float_model(net))):
         path = args.out / f"nigiwai-person.{name}.onnx"
         onnx.save(model, str(path))

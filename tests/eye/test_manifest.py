@@ -49,6 +49,7 @@ def test_the_shipped_manifest() -> None:
     assert ours.size_for(4 / 3) == (384, 288)
     assert (320, 192) in ours.input.sizes
     assert (ours.input.dtype, ours.input.colour, ours.decode, ours.classes) == ("uint8", "bgr", "nigiwai", 1)
+    assert ours.input.shape((320, 192)) == (1, 192, 320, 3)
     assert all(k.entry.licence.startswith("Apache-2.0") for k in known.values())
 
 
@@ -103,6 +104,11 @@ def test_a_size_that_the_model_has_not(tmp_path: Path, width: int, height: int |
             ["model.'ours'.input: mean and std go with dtype = \"float32\""],
         ),
         ('"uint8"', '"float32"\nstd = [1.0, 0.0, 1.0]', ["model.'ours'.input: std must not be 0"]),
+        (
+            '"uint8"',
+            '"uint8"\nlayout = "nhwc"\ncolour = "rgb"',
+            ['model.\'ours\'.input: layout = "nhwc" goes with dtype = "uint8" and colour = "bgr"'],
+        ),
         ("[320, 192]", "[320, 193]", ["model.'ours'.input.sizes.1.1 = 193: input should be a multiple of 32"]),
         ("[416, 256], [320, 192]", "", ["model.'ours'.input.sizes = []: tuple should have at least 1 item"]),
         ('"ours.onnx"', '"../ours.onnx"', ["model.'ours'.file = '../ours.onnx': string should match pattern"]),

@@ -76,6 +76,32 @@ def test_channels_and_padding() -> None:
         assert (tensor[0, channel, 234:] == 114).all()
 
 
+def test_a_model_of_the_camera_s_bytes_gets_them_as_they_lie() -> None:
+    """Scaled and filled up where it must be, the frame itself where it fits, a copy of one with gaps between rows."""
+    preparer = Preparer(spec(layout="nhwc", pad=114), (416, 256))
+    tensor, _ = preparer.prepare(picture(640, 360))
+    assert tensor.shape == (1, 256, 416, 3)
+    assert tensor.flags.c_contiguous
+    assert (tensor[0, :234] == (10, 20, 30)).all()
+    assert (tensor[0, 234:] == 114).all()
+
+    fitting = picture(416, 256)
+    assert np.shares_memory(preparer.prepare(fitting)[0], fitting)
+
+    gapped = np.random.default_rng(0).integers(0, 256, (256, 420, 3)).astype(np.uint8)[:, :416]
+    tensor, _ = preparer.prepare(gapped)
+    assert tensor.flags.c_contiguous
+    assert (tensor[0] == gapped).all()
+
+
+def test_both_layouts_show_the_same() -> None:
+    frame = np.random.default_rng(0).integers(0, 256, (360, 640, 3)).astype(np.uint8)
+    planes, where = Preparer(spec(), (416, 256)).prepare(frame)
+    rows, there = Preparer(spec(layout="nhwc"), (416, 256)).prepare(frame)
+    assert (rows[0] == planes[0].transpose(1, 2, 0)).all()
+    assert there == where
+
+
 def test_rgb_models_get_red_first() -> None:
     tensor, _ = Preparer(spec(colour="rgb"), (416, 256)).prepare(picture(416, 256))
     assert tensor[0, :, 0, 0].tolist() == [30, 20, 10]

@@ -71,7 +71,7 @@ def outputs(command: list[str], made: Path) -> list[np.ndarray]:
 def test_the_network_computes_on_arm_what_it_computes_on_x86(tmp_path: Path, cpu: str) -> None:
     """With INT8 dot products (Pi 5) and without (Pi 3): the same outputs but for a rounding now and then."""
     frames, network = tmp_path / "frames.npy", ROOT / "models/nigiwai-person.int8.onnx"
-    np.save(frames, np.random.default_rng(6).integers(0, 256, (FRAMES, 3, 192, 320), np.uint8))
+    np.save(frames, np.random.default_rng(6).integers(0, 256, (FRAMES, 192, 320, 3), np.uint8))
 
     here = outputs(
         [sys.executable, "-c", RUN, str(frames), str(network), str(tmp_path / "x86.npz")], tmp_path / "x86.npz"

@@ -92,8 +92,7 @@ class Detector:
 
     def _demand_contract(self, path: Path) -> None:
         """Raises ModelError unless the file takes and gives what the entry says."""
-        width, height = self.size
-        wanted = (1, 3, height, width)
+        wanted = self.entry.input.shape(self.size)
         given = self._session.get_inputs()[0]
         dtype = self.entry.input.dtype
         if len(self._session.get_inputs()) != 1 or not _agree(given.shape, wanted) or given.type != _DTYPES[dtype]:

@@ -35,11 +35,13 @@ class _Table(BaseModel):
 
 
 class Input(_Table):
-    """What the network is given: one picture, batch first, channels before rows (NCHW)."""
+    """What the network is given: one picture, batch first."""
 
     sizes: Annotated[tuple[Size, ...], Field(min_length=1, strict=False)]
     """Width and height in pixels that the file accepts; the first is the default."""
     dtype: Literal["uint8", "float32"] = "float32"
+    layout: Literal["nchw", "nhwc"] = "nchw"
+    """nchw: (1, 3, height, width), a plane a colour; nhwc: (1, height, width, 3), the camera's bytes as they lie."""
     colour: Literal["bgr", "rgb"] = "bgr"
     mean: Annotated[tuple[float, float, float], Field(strict=False)] = (0.0, 0.0, 0.0)
     """Subtracted per channel, in the order of `colour`, from values 0..255."""
@@ -59,6 +61,17 @@ class Input(_Table):
         if not all(self.std):
             raise ValueError("std must not be 0")
         return self
+
+    @model_validator(mode="after")
+    def _nhwc_is_the_camera_s(self) -> "Input":
+        if self.layout == "nhwc" and (self.dtype, self.colour) != ("uint8", "bgr"):
+            raise ValueError('layout = "nhwc" goes with dtype = "uint8" and colour = "bgr"')
+        return self
+
+    def shape(self, size: tuple[int, int]) -> tuple[int, int, int, int]:
+        """The input's shape for a picture of that width and height."""
+        width, height = size
+        return (1, height, width, 3) if self.layout == "nhwc" else (1, 3, height, width)
 
 
 FROM_ABOVE_DEG = 60.0

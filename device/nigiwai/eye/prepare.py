@@ -2,7 +2,8 @@
 """A frame as the network wants it, and the network's boxes back in the frame's pixels.
 
 All memory is taken once per frame size and overwritten in place: no picture is left behind in the allocator. A frame
-that already fits (as the Pi's ISP delivers it) is neither resized nor copied but for the split into channels.
+that already fits (as the Pi's ISP delivers it) is not resized; a network that takes the camera's bytes as they lie is
+given that very frame, others its channels one after the other.
 """
 
 from typing import Any, NamedTuple
@@ -68,7 +69,7 @@ def to_frame(xyxy: Float32s, where: Placement) -> Float32s:
 
 
 class Preparer:
-    """Fills the network's input (1, 3, height, width) from frames; the same array every time."""
+    """Makes the network's input of frames: the same array every time, or the frame itself where it fits as it is."""
 
     def __init__(self, spec: Input, size: tuple[int, int]) -> None:
         self._spec, self._size = spec, size
@@ -86,7 +87,7 @@ class Preparer:
         self._where = Placement(0, 0, width, height, 1.0, 1.0)
 
     def prepare(self, image: NDArray[np.uint8]) -> tuple[NDArray[Any], Placement]:
-        """The input made of a BGR picture (height, width, 3), overwritten by the next call, and how to map back.
+        """The input made of a BGR picture (height, width, 3), to be used before the next call, and how to map back.
 
         Raises ModelError where the model takes exact frames only and this is none.
         """
@@ -96,15 +97,21 @@ class Preparer:
             self._canvas[:] = self._spec.pad
             self._halves = [np.empty((h, w, 3), np.uint8) for w, h in halvings(frame, self._where[2:4])]
             self._frame = frame
+        fitted = self._fitted(image)
+        if self._spec.layout == "nhwc":
+            return fitted[None], self._where
         planes = self._planes if self._spec.colour == "bgr" else self._planes[::-1]
-        cv2.split(self._fitted(image), list(planes))
+        cv2.split(fitted, list(planes))
         self._normalise()
         return self._tensor, self._where
 
     def _fitted(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The picture at the input's size: itself where it has it, else scaled into the canvas."""
         if self._frame == self._size:
-            return image
+            if self._spec.layout == "nchw" or image.flags.c_contiguous:
+                return image
+            self._canvas[:] = image
+            return self._canvas
         left, top, width, height = self._where[:4]
         inner = self._canvas[top : top + height, left : left + width]
         for half in self._halves:
