@@ -11,6 +11,7 @@ sides, each as a distribution over bins 0..n-1 in strides; the distance is its e
 
 import math
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -67,12 +68,15 @@ def suppress(xyxy: Float32s, score: Float32s, iou: float) -> NDArray[np.intp]:
     Of equal scores the earlier box comes first. At most MAX_DETECTIONS of the best MAX_CANDIDATES.
     """
     order = np.argsort(-score, kind="stable")[:MAX_CANDIDATES]
-    overlap = pairwise_iou(xyxy[order]) > iou
-    alive = np.ones(len(order), bool)
-    for i in range(len(order)):
-        if alive[i]:
-            alive[i + 1 :] &= ~overlap[i, i + 1 :]
-    return order[alive][:MAX_DETECTIONS]
+    if len(order) < 2:
+        return order
+    apart = pairwise_iou(xyxy[order]) <= iou
+    left, kept = np.ones(len(order), bool), list[int]()
+    while len(kept) < MAX_DETECTIONS and left[best := int(left.argmax())]:
+        kept.append(best)
+        left &= apart[best]
+        left[best] = False
+    return order[kept]
 
 
 def pairwise_iou(xyxy: Float32s) -> Float32s:
@@ -123,15 +127,29 @@ def _nigiwai_shapes(size: tuple[int, int], classes: int) -> list[Shape]:
 
 def _read_nigiwai(outputs: Outputs, size: tuple[int, int], classes: int, person: int, low: float) -> Boxes:
     least = math.log(low / (1.0 - low))
-    parts = []
-    for output, stride in zip(outputs, NIGIWAI_STRIDES, strict=True):
+    found, places, begin = [], [], 0
+    for output in outputs:
         flat = output[0].reshape(classes + 4 * BINS, -1)
-        cell = np.flatnonzero(flat[person] >= least)
-        ltrb = _distances(flat[classes:, cell].T.reshape(-1, 4, BINS)) * stride
-        centre = _points(cell, cells(size, stride)[0], 0.5) * stride
-        score = 1.0 / (1.0 + np.exp(-flat[person, cell]))
-        parts.append(Boxes(_around(centre, ltrb), score))
-    return _joined(parts)
+        (cell,) = (flat[person] >= least).nonzero()
+        if len(cell):
+            found.append(flat.take(cell, axis=1))
+            places.append(cell + begin)
+        begin += flat.shape[1]
+    if not found:
+        return Boxes(np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
+    values, place = np.concatenate(found, axis=1), np.concatenate(places)
+    centres, strides = _nigiwai_grid(size)
+    ltrb = _distances(values[classes:].T.reshape(-1, 4, BINS)) * strides[place]
+    return Boxes(_around(centres[place], ltrb), 1.0 / (1.0 + np.exp(-values[person])))
+
+
+@lru_cache(maxsize=8)
+def _nigiwai_grid(size: tuple[int, int]) -> tuple[Float32s, Float32s]:
+    """Centres (cells, 2) and strides (cells, 1) of all cells in px, as the outputs have them one after the other."""
+    grids = [(np.arange(math.prod(cells(size, s))), cells(size, s)[0], s) for s in NIGIWAI_STRIDES]
+    centres = [_points(cell, columns, 0.5) * stride for cell, columns, stride in grids]
+    strides = [np.full((len(cell), 1), stride, np.float32) for cell, _, stride in grids]
+    return np.concatenate(centres), np.concatenate(strides)
 
 
 # YOLOX: (1, cells, 5 + classes): x, y offset and log width, height in strides; objectness; classes.
