@@ -1,13 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Decides which frames need the detector: those where something moves near a gate or near somebody followed. Pure.
 
-A background is learnt in a tiny grey picture: a running mean and spread per pixel, and a second mean that follows
-within a second. What differs from both beyond its spread, after the change of light common to the whole picture is
-taken out, is motion: a door that was left open differs from the background only. Motion matters within reach of a gate
-or of a followed person. Now and then a frame is looked at anyway, so that whoever stands still stays known and an
-error of the background cannot last.
+A background is learnt in a tiny grey picture (background.py). Motion before it matters within reach of a gate or of a
+followed person. Now and then a frame is looked at anyway, so that whoever stands still stays known and an error of the
+background cannot last.
 
-    grey -> minus common change -> beyond spread? -> near a gate or a track? -> several neighbours agree? -> detect
+    grey -> moves before the background? -> near a gate or a track? -> detect
 
 A camera that is faster than counting needs is spared the difference: what moves is looked at every PACE_S, and less
 often while only people move who have time until the next look (pace.py). Somebody new near a gate ends that at once.
@@ -15,25 +13,20 @@ often while only people move who have time until the next look (pace.py). Somebo
 
 import math
 from collections.abc import Sequence
+from functools import cached_property
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from nigiwai.clock import BootNs
+from nigiwai.eye.background import Background, Mask
 from nigiwai.eye.pace import UNHURRIED_S, Pace
-from nigiwai.eye.types import Float32s, Track
+from nigiwai.eye.types import Track
 from nigiwai.eye.watch_features import HEIGHT, WIDTH, Grey
 from nigiwai.settings import Gate
 
 REACH = 0.3
 """How near to a gate motion matters, as a share of the picture's height: about one person seen from 3 m."""
-
-SPREAD = 4.0
-"""Motion is this many times the usual spread of a pixel..."""
-
-LEAST = 5.0
-"""...and at least so many grey levels: the noise of a shrunk picture is below one, of compression two to three."""
 
 LEAST_PIXELS = 6
 """Motion of fewer pixels than this is a fly or a lamp; a far person of 5 % of the height covers about eight."""
@@ -56,13 +49,6 @@ SETTLED_S = 3.0
 SETTLED = 0.3
 """Who is where they began, within this share of their height, after SETTLED_S is a mannequin or waits."""
 
-RECENT_S = 0.7
-"""Time constant of the second mean: an adult at 1.3 m/s covers their own breadth in a third of a second."""
-
-LEARN_S = 8.0
-SETTLE_S = 40.0
-"""Time constants of the background: of pixels at rest, and of those in motion (a parked trolley becomes background)."""
-
 
 class Skip:
     """The judge over frames of one view."""
@@ -71,13 +57,10 @@ class Skip:
         """aspect: width over height of the frames."""
         self._gates = gates
         self._pace: tuple[tuple[int, int], Pace] | None = None
-        self._tracks: Sequence[Track] | None = None
-        self._unhurried = False
+        self._followed = _Followed((), (1, 1))
         self._new_at: BootNs | None = None
         self._near_gates = _near_gates(gates, aspect)
-        self._mean: Float32s | None = None
-        self._recent: Float32s = np.zeros((HEIGHT, WIDTH), np.float32)
-        self._spread: Float32s = np.zeros((HEIGHT, WIDTH), np.float32)
+        self._background: Background | None = None
         self._at: BootNs | None = None
         self._moved_at: BootNs | None = None
         self._looked_s = 0.0
@@ -92,51 +75,42 @@ class Skip:
         """
         self.frames += 1
         gap_s = 0.0 if self._at is None else (at - self._at) / 1e9
-        if self._mean is None or gap_s <= 0:
+        if self._background is None or gap_s <= 0:
             self._begin(grey, at)
             return True
         self._at = at
-        moving = self._motion(grey, gap_s)
+        if tracks is not self._followed.tracks:  # after a look
+            self._followed = _Followed(tracks, size)
+        moving = self._background.motion(grey, gap_s)
         if np.count_nonzero(moving) >= LEAST_PIXELS:  # hardly ever at an empty entrance
-            self._note(moving, at, tracks, size)
-        return self._decide(at, gap_s, any(_lively(t) for t in tracks), self._pace_s(tracks, at, size))
+            self._note(moving, at)
+        return self._decide(at, gap_s, self._followed.lively, self._pace_s(at))
 
-    def _note(self, moving: NDArray[np.bool_], at: BootNs, tracks: Sequence[Track], size: tuple[int, int]) -> None:
+    def _note(self, moving: Mask, at: BootNs) -> None:
         """Takes note of motion that matters, and of somebody new."""
-        if np.count_nonzero(moving & (self._near_gates | _near_tracks(tracks, size, 0.5))) >= LEAST_PIXELS:
+        if np.count_nonzero(moving & (self._near_gates | self._followed.near)) >= LEAST_PIXELS:
             self._moved_at = at
-        if np.count_nonzero(moving & self._near_gates & ~_near_tracks(tracks, size, 1.0)) >= LEAST_PIXELS:
+        if np.count_nonzero(moving & self._near_gates & ~self._followed.around) >= LEAST_PIXELS:
             self._new_at = at
 
-    def _pace_s(self, tracks: Sequence[Track], at: BootNs, size: tuple[int, int]) -> float:
+    def _pace_s(self, at: BootNs) -> float:
         """Between two looks at what moves: PACE_S, or more where nobody new came and nobody followed hurries."""
-        if tracks is not self._tracks:  # after a look
-            if self._pace is None or self._pace[0] != size:
-                self._pace = size, Pace(self._gates, size)
-            self._tracks, self._unhurried = tracks, bool(tracks) and self._pace[1].unhurried(tracks)
         newly = self._new_at is not None and at - self._new_at <= NEW_S * 1e9
-        return UNHURRIED_S if self._unhurried and not newly else PACE_S
+        return UNHURRIED_S if not newly and self._unhurried() else PACE_S
+
+    def _unhurried(self) -> bool:
+        """Whether there are people followed who have time until the next look."""
+        followed = self._followed
+        if followed.unhurried is None:
+            if self._pace is None or self._pace[0] != followed.size:
+                self._pace = followed.size, Pace(self._gates, followed.size)
+            followed.unhurried = bool(followed.tracks) and self._pace[1].unhurried(followed.tracks)
+        return followed.unhurried
 
     def _begin(self, grey: Grey, at: BootNs) -> None:
-        self._mean = grey.astype(np.float32)
-        self._recent = self._mean.copy()
-        self._spread = np.full(grey.shape, 2.0, np.float32)
+        self._background = Background(grey)
         self._at = self._moved_at = at
         self._looked_s = at / 1e9
-
-    def _motion(self, grey: Grey, gap_s: float) -> NDArray[np.bool_]:
-        """Which pixels move; learns the background on the way."""
-        assert self._mean is not None  # noqa: S101 - needs() begins first
-        picture = grey.astype(np.float32)
-        strange = _off(picture, self._mean)
-        unusual = np.maximum(LEAST, SPREAD * self._spread)
-        moving = (strange > unusual) & (_off(picture, self._recent) > unusual)
-        self._recent += np.float32(min(1.0, gap_s / RECENT_S)) * (picture - self._recent)
-        whole = cv2.medianBlur(moving.astype(np.uint8), 3) > 0
-        share = np.where(whole, min(1.0, gap_s / SETTLE_S), min(1.0, gap_s / LEARN_S)).astype(np.float32)
-        self._mean += share * (grey - self._mean)
-        self._spread += share * np.where(whole, 0.0, np.minimum(strange, LEAST) - self._spread).astype(np.float32)
-        return np.asarray(whole)
 
     def _decide(self, at: BootNs, gap_s: float, live: bool, pace_s: float) -> bool:
         """Whether a look is due: of the frames around the time for one, the nearest."""
@@ -154,14 +128,23 @@ class Skip:
         return needed
 
 
-def _off(picture: Float32s, mean: Float32s) -> Float32s:
-    """How far each pixel is off, after the change common to all is taken out."""
-    off = picture - mean
-    # The median of every ninth pixel; numpy's own takes five times as long for so few.
-    some = off[::3, ::3].ravel()
-    middle = len(some) // 2
-    off -= np.partition(some, middle)[middle]
-    return np.asarray(np.abs(off, out=off))
+class _Followed:
+    """Those followed since the last look, and what need be known of them: once, and not for every frame."""
+
+    def __init__(self, tracks: Sequence[Track], size: tuple[int, int]) -> None:
+        self.tracks, self.size = tracks, size
+        self.lively = any(_lively(t) for t in tracks)
+        self.unhurried: bool | None = None
+
+    @cached_property
+    def near(self) -> Mask:
+        """With half a width beside them nobody who walks on is missed."""
+        return _near_tracks(self.tracks, self.size, 0.5)
+
+    @cached_property
+    def around(self) -> Mask:
+        """Their shadow and mirror image on the floor take a whole width."""
+        return _near_tracks(self.tracks, self.size, 1.0)
 
 
 def _lively(track: Track) -> bool:
@@ -172,7 +155,7 @@ def _lively(track: Track) -> bool:
     return math.hypot(dx, dy) > SETTLED * max(track.height_px, 2 * (track.xyxy[2] - track.xyxy[0]))
 
 
-def _near_gates(gates: Sequence[Gate], aspect: float) -> NDArray[np.bool_]:
+def _near_gates(gates: Sequence[Gate], aspect: float) -> Mask:
     """(HEIGHT, WIDTH): pixels within REACH of a gate, or above one by a person's height, where heads and bodies are."""
     mask = np.zeros((HEIGHT, WIDTH), np.uint8)
     wide = max(1, round(2 * REACH * HEIGHT))
@@ -184,11 +167,8 @@ def _near_gates(gates: Sequence[Gate], aspect: float) -> NDArray[np.bool_]:
     return np.asarray(mask > 0)
 
 
-def _near_tracks(tracks: Sequence[Track], size: tuple[int, int], around: float) -> NDArray[np.bool_]:
-    """(HEIGHT, WIDTH): pixels of the people followed, and so many widths beside them, half as many heights over them.
-
-    With half a width nobody who walks on is missed; their shadow and mirror image on the floor take a whole one.
-    """
+def _near_tracks(tracks: Sequence[Track], size: tuple[int, int], around: float) -> Mask:
+    """(HEIGHT, WIDTH): pixels of those followed, so many widths beside them and half as many heights over them."""
     mask = np.zeros((HEIGHT, WIDTH), np.bool_)
     for track in tracks:
         left, top, right, bottom = track.xyxy
