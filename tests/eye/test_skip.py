@@ -29,7 +29,9 @@ def picture(x: float | None = None, y: int = 30, light: float = 1.0) -> NDArray[
 
 
 def film(skip: Skip, pictures: list[NDArray[np.uint8]], start: float, tracks: tuple[Track, ...] = ()) -> list[bool]:
-    return [skip.needs(p, BootNs(round((start + i / FPS) * S)), tracks, SIZE) for i, p in enumerate(pictures)]
+    return [
+        skip.needs(lambda p=p: p, BootNs(round((start + i / FPS) * S)), tracks, SIZE) for i, p in enumerate(pictures)
+    ]
 
 
 def settled(gates: list[Gate] | None = None) -> Skip:
@@ -54,7 +56,7 @@ def test_a_fast_camera_is_spared_what_counting_does_not_need() -> None:
     """Somebody who walks through for 3 s before a camera of 30 frames a second: 12 looks a second are enough."""
     skip = settled()
     times = [10 + i / 30 for i in range(90)]
-    needed = [skip.needs(picture(i), BootNs(round(t * S)), (), SIZE) for i, t in enumerate(times)]
+    needed = [skip.needs(lambda i=i: picture(i), BootNs(round(t * S)), (), SIZE) for i, t in enumerate(times)]
     assert sum(needed) == pytest.approx(3 / PACE_S, abs=2)
     assert np.diff(np.flatnonzero(needed)).max() <= 3
 
@@ -82,7 +84,7 @@ def looks_at(skip: Skip, foot: int, seconds: float, fps: float = 20.0) -> list[f
     found, tracks = list[float](), (walker(80, foot),)
     for i in range(round(seconds * fps)):
         t, x = 10 + i / fps, 80 - 10 * i / fps
-        if skip.needs(picture(x, y=foot - 14), BootNs(round(t * S)), tracks, SIZE):
+        if skip.needs(lambda x=x: picture(x, y=foot - 14), BootNs(round(t * S)), tracks, SIZE):
             found.append(t)
             tracks = (walker(x, foot),)
     return found
@@ -102,10 +104,10 @@ def test_who_is_followed_near_a_gate_is_looked_at_as_often_as_counting_needs() -
 def test_somebody_new_near_a_gate_is_looked_at_at_once_while_others_are_far() -> None:
     skip, tracks = settled(), (walker(80, 27),)
     for i in range(20):
-        skip.needs(picture(80, y=13), BootNs(round((10 + i / FPS) * S)), tracks, SIZE)
+        skip.needs(lambda: picture(80, y=13), BootNs(round((10 + i / FPS) * S)), tracks, SIZE)
     at = [BootNs(round((12 + i / FPS) * S)) for i in range(5)]
     both = [np.minimum(picture(80, y=13), picture(20 + i, y=30)) for i in range(5)]
-    assert all(skip.needs(p, t, tracks, SIZE) for p, t in zip(both, at, strict=True))
+    assert all(skip.needs(lambda p=p: p, t, tracks, SIZE) for p, t in zip(both, at, strict=True))
 
 
 def test_a_lamp_that_dims_is_no_motion() -> None:
@@ -121,5 +123,34 @@ def test_what_is_left_standing_becomes_background() -> None:
 
 def test_times_that_do_not_go_forward_are_looked_at() -> None:
     skip = settled()
-    assert skip.needs(picture(), BootNs(S), (), SIZE)
-    assert skip.needs(picture(), BootNs(S), (), SIZE)
+    assert skip.needs(picture, BootNs(S), (), SIZE)
+    assert skip.needs(picture, BootNs(S), (), SIZE)
+
+
+@pytest.mark.parametrize("fps", [15.0, 25.0, 30.0])
+def test_an_empty_entrance_is_compared_no_more_often_than_counting_needs(fps: float) -> None:
+    skip, made = settled(), list[float]()
+    for i in range(round(20 * fps)):
+        t = 10 + i / fps
+
+        def grey(t: float = t) -> NDArray[np.uint8]:
+            made.append(t)
+            return picture()
+
+        skip.needs(grey, BootNs(round(t * S)), (), SIZE)
+    assert len(made) <= 20 / PACE_S * 1.25 + 5
+    assert np.diff(made).max() <= PACE_S + 1 / fps
+
+
+@pytest.mark.parametrize("fps", [15.0, 20.0, 25.0, 30.0, 60.0])
+def test_who_comes_to_an_empty_entrance_is_looked_at_within_two_looks(fps: float) -> None:
+    skip = settled()
+    looks = []
+    for i in range(round(6 * fps)):
+        t = 10 + i / fps
+        x = None if t < 15 else 10 * (t - 15)
+        if skip.needs(lambda x=x: picture(x), BootNs(round(t * S)), (), SIZE):  # type: ignore[misc]
+            looks.append(t)
+    after = [t for t in looks if t >= 15]
+    assert after[0] <= 15 + 2 * PACE_S + 1 / fps
+    assert np.diff(after).max() <= PACE_S + 1 / fps + 1e-6

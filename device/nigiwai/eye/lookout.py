@@ -2,6 +2,7 @@
 """The cheap look at every frame before the detector: is the camera well, and does anything move where it matters?"""
 
 from collections.abc import Sequence
+from functools import cache
 
 from nigiwai.clock import BootNs
 from nigiwai.door.records import Flag
@@ -45,10 +46,10 @@ class Lookout:
 
     def needs_detector(self, frame: Frame, tracks: Sequence[Track]) -> bool:
         """Whether the frame is worth the detector; `tracks` are the people followed up to now."""
-        grey = tiny(frame.image)
+        grey = cache(lambda: tiny(frame.image))
         self._watch.frame(frame.at, fingerprint(frame.image))
         if self._watched_at is None or not 0 <= frame.at - self._watched_at < WATCH_NS:
-            self._watch.update(grey, frame.at)
+            self._watch.update(grey(), frame.at)
             self._watched_at = frame.at
         size = (frame.width, frame.height)
         return self._skip_for(size).needs(grey, frame.at, tracks, size)

@@ -9,10 +9,12 @@ background cannot last.
 
 A camera that is faster than counting needs is spared the difference: what moves is looked at every PACE_S, and less
 often while only people move who have time until the next look (pace.py). Somebody new near a gate ends that at once.
+Nor is a picture shrunk and compared where no look can be due yet, or where none is likely and one was compared just
+before.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 
 import cv2
@@ -62,29 +64,44 @@ class Skip:
         self._near_gates = _near_gates(gates, aspect)
         self._background: Background | None = None
         self._at: BootNs | None = None
+        self._compared_at = BootNs(0)
         self._moved_at: BootNs | None = None
+        self._wait_s = 0.0
         self._looked_s = 0.0
         self.frames = 0
         self.skipped = 0
         """How many frames were judged, and how many of them need no detector."""
 
-    def needs(self, grey: Grey, at: BootNs, tracks: Sequence[Track], size: tuple[int, int]) -> bool:
+    def needs(self, grey: Callable[[], Grey], at: BootNs, tracks: Sequence[Track], size: tuple[int, int]) -> bool:
         """Whether the frame taken at `at` needs the detector; `tracks`: the last answer, in px of `size`.
 
+        grey: makes its tiny picture, for those frames that are compared.
         Times that do not go forward are told to detect, which is always right.
         """
         self.frames += 1
         gap_s = 0.0 if self._at is None else (at - self._at) / 1e9
         if self._background is None or gap_s <= 0:
-            self._begin(grey, at)
+            self._begin(grey(), at)
             return True
         self._at = at
+        if self._early(at, gap_s):
+            self.skipped += 1
+            return False
+        compared_s = (at - self._compared_at) / 1e9
+        self._compared_at = at
         if tracks is not self._followed.tracks:  # after a look
             self._followed = _Followed(tracks, size)
-        moving = self._background.motion(grey, gap_s)
+        moving = self._background.motion(grey(), compared_s)
         if np.count_nonzero(moving) >= LEAST_PIXELS:  # hardly ever at an empty entrance
             self._note(moving, at)
         return self._decide(at, gap_s, self._followed.lively, self._pace_s(at))
+
+    def _early(self, at: BootNs, gap_s: float) -> bool:
+        """Whether no look is due yet, whatever moves, or none unless somebody comes and the last comparison is near."""
+        now_s = at / 1e9 + gap_s / 2
+        if now_s < self._looked_s + self._wait_s:
+            return now_s < PACE_S + max(self._looked_s, self._compared_at / 1e9)
+        return False
 
     def _note(self, moving: Mask, at: BootNs) -> None:
         """Takes note of motion that matters, and of somebody new."""
@@ -109,8 +126,8 @@ class Skip:
 
     def _begin(self, grey: Grey, at: BootNs) -> None:
         self._background = Background(grey)
-        self._at = self._moved_at = at
-        self._looked_s = at / 1e9
+        self._at = self._moved_at = self._compared_at = at
+        self._looked_s, self._wait_s = at / 1e9, 0.0
 
     def _decide(self, at: BootNs, gap_s: float, live: bool, pace_s: float) -> bool:
         """Whether a look is due: of the frames around the time for one, the nearest."""
@@ -118,6 +135,7 @@ class Skip:
         wait_s, now_s = LIVE_S if live else IDLE_S, at / 1e9
         if at - self._moved_at <= AFTER_S * 1e9:
             wait_s = pace_s
+        self._wait_s = wait_s
         due_s = self._looked_s + wait_s
         needed = now_s + gap_s / 2 >= due_s
         if needed:
