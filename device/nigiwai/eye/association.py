@@ -16,6 +16,7 @@ somebody unseen for a second must not take the detection of somebody seen just n
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import sqrt
 
 import numpy as np
@@ -246,8 +247,14 @@ def _coinciding(xyxy: Floats) -> list[tuple[int, int]]:
     centre, long = (xyxy[:2] + xyxy[2:]) / 2, xyxy[2:] - xyxy[:2]
     far = np.abs(centre[:, :, None] - centre[:, None])
     close = far + far < np.maximum(long[:, :, None], long[:, None])
-    one, other = (close[0] & close[1]).nonzero()
-    return [(i, j) for i, j in zip(one.tolist(), other.tolist(), strict=True) if i < j]
+    one, other = (close[0] & close[1] & _once(xyxy.shape[1])).nonzero()
+    return list(zip(one.tolist(), other.tolist(), strict=True))
+
+
+@lru_cache(maxsize=256)
+def _once(n: int) -> Bools:
+    """(N, N): each pair of two out of n once."""
+    return np.triu(np.ones((n, n), bool), 1)
 
 
 def _one_person(a: Sequence[float], b: Sequence[float]) -> bool:

@@ -46,6 +46,11 @@ class Tracker:
         self.restarts = 0
         """How often everything was forgotten because the frame size changed or the clock ran backwards."""
 
+    @property
+    def undecided(self) -> bool:
+        """Whether anybody is followed who was not seen often enough to be real."""
+        return not self._roster.real.all()
+
     def update(self, detections: Detections, at: BootNs, size: tuple[int, int]) -> tuple[Track, ...]:
         """The tracks that are real at this frame, lowest number first; `seen` tells the visible from the expected.
 
@@ -106,14 +111,15 @@ class Tracker:
 
     def _forget(self, roster: Roster, gap_s: float, size: tuple[int, int]) -> Roster:
         """Without those who were unseen too long, or walked out of the picture: others come in there."""
-        config, unseen_s = self._config, roster.unseen_s
+        config, rows = self._config, roster.unseen_s.nonzero()[0]
+        if not len(rows):
+            return roster
         patience_s, patience_new_s = config.forget_s, max(config.forget_new_s, 1.5 * gap_s)
         over: list[int] = []
-        for row in unseen_s.nonzero()[0].tolist():
-            real, (x, y) = roster.real[row], roster.motion.xywh[:2, row]
-            late = unseen_s[row] > (patience_s if real else patience_new_s)
+        for row, unseen_s, real, x, y in zip(rows.tolist(), *roster.whereabouts(rows), strict=True):
+            late = unseen_s > (patience_s if real else patience_new_s)
             if late and real and roster.settled(config.still_s, size[1])[row]:
-                late = unseen_s[row] > config.forget_still_s
+                late = unseen_s > config.forget_still_s
             if late or not (0 <= x <= size[0] and 0 <= y <= size[1]):
                 over.append(row)
         return roster.without(over) if over else roster
@@ -149,4 +155,8 @@ def _people(detections: Detections, low_score: float, most: int) -> tuple[Floats
     if len(keep) < len(score):
         xyxy, score = xyxy[:, keep], score[keep]
     doubled = association.duplicates(xyxy, score)
-    return (np.delete(xyxy, doubled, axis=1), np.delete(score, doubled)) if doubled else (xyxy, score)
+    if not doubled:
+        return xyxy, score
+    single = np.ones(len(score), bool)
+    single[doubled] = False
+    return xyxy[:, single], score[single]
