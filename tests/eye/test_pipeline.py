@@ -20,6 +20,8 @@ class Detector:
 
 
 class Tracker:
+    undecided = False
+
     def __init__(self) -> None:
         self.asked: list[tuple[int, int, tuple[int, int]]] = []
 
@@ -100,7 +102,7 @@ class Idle:
 
     flags = ()
 
-    def needs_detector(self, frame: Frame, tracks: object) -> bool:
+    def needs_detector(self, frame: Frame, tracks: object, *, undecided: bool = False) -> bool:
         return False
 
 
