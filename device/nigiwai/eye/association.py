@@ -74,7 +74,7 @@ class Fit:
     expected: Floats
     seen: Floats
 
-    def overlap(self, which: Sequence[int]) -> Floats:
+    def overlap(self, which: Ints) -> Floats:
         """Intersection over union of what was expected and what was seen, of the pairs named."""
         return iou(self.expected[:, which], self.seen[:, which])
 

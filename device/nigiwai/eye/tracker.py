@@ -12,7 +12,7 @@ import numpy as np
 
 from nigiwai.clock import BootNs
 from nigiwai.eye import association, motion
-from nigiwai.eye.motion import Filter, Floats, Ints
+from nigiwai.eye.motion import Bools, Filter, Floats, Ints
 from nigiwai.eye.pairing import Pairing
 from nigiwai.eye.roster import Roster
 from nigiwai.eye.tracker_config import TrackerConfig
@@ -64,8 +64,8 @@ class Tracker:
         roster = self._roster.predict(gap_s, self._kalman)
         free = score >= config.high_score
         if len(roster) and len(score):
-            roster, taken = self._pair(roster, xyxy, score, gap_s, size)
-            free[taken] = False
+            roster, left = self._pair(roster, xyxy, score, gap_s, size)
+            free &= left
         roster = self._forget(roster, gap_s, size)
         self._roster = self._begin(roster, xyxy, score, free.nonzero()[0], size)
         self._shown = self._roster.shown(config.forget_s, config.high_score, size[1])
@@ -85,8 +85,8 @@ class Tracker:
 
     def _pair(
         self, roster: Roster, xyxy: Floats, score: Floats, gap_s: float, size: tuple[int, int]
-    ) -> tuple[Roster, list[int]]:
-        """The roster after its tracks took their detections, and which detections these are."""
+    ) -> tuple[Roster, Bools]:
+        """The roster after its tracks took their detections, and which detections nobody took (M,)."""
         config, unseen_s = self._config, roster.unseen_s
         found = association.fit(roster.motion, xyxy, self._kalman, size, gap_s, max(config.gate, config.low_gate))
         limits = np.array([[config.gate], [config.low_gate]])
@@ -95,17 +95,16 @@ class Tracker:
         near = found.apart <= limits
         high = score >= config.high_score
         in_high = high[found.column]
-        pairing = Pairing(found, config.alone)
+        pairing = Pairing(found, config.alone, len(roster), len(score))
         pairing.pair(near[0] & in_high)
-        pairing.pair_overlapping(high.nonzero()[0].tolist(), OVERLAP)
+        pairing.pair_overlapping(high, OVERLAP)
         pairing.pair(near[1] & ~in_high)
-        return self._see(roster, found, pairing.chosen, score), list(pairing.taken)
+        return self._see(roster, found, pairing.chosen, score), pairing.free
 
-    def _see(self, roster: Roster, found: association.Fit, chosen: list[int], score: Floats) -> Roster:
-        """The roster after the `chosen` pairs were made."""
-        if not chosen:
+    def _see(self, roster: Roster, found: association.Fit, which: Ints, score: Floats) -> Roster:
+        """The roster after the pairs `which` were made."""
+        if not len(which):
             return roster
-        which = np.array(chosen, np.int64)
         boxes, scores = found.boxes.take(which, axis=1), score[found.column[which]]
         return roster.see(found.row[which], boxes, found.grown[which], scores, self._kalman, self._config)
 
