@@ -86,6 +86,15 @@ def test_a_flash_of_one_frame_is_nobody() -> None:
     assert numbers(follow(Tracker(), frames)) == set()
 
 
+def test_at_three_frames_a_second_whoever_comes_in_is_not_taken_for_a_flash_of_two_frames_before() -> None:
+    """One sight tells no speed: the newcomer is within what a walker might do."""
+    flash, comes = detections(body(300, 300)), [detections(body(400 - 20 * i, 190)) for i in range(4)]
+    shown = follow(Tracker(), [Detections.empty(), flash, Detections.empty(), *comes], 3)
+    (first, *_) = [t for tracks in shown for t in tracks]
+    assert first.origin is not None
+    assert first.origin[0] == pytest.approx(400, abs=1)
+
+
 def test_body_and_upper_body_are_one_person() -> None:
     frames = []
     for i in range(40):

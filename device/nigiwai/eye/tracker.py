@@ -66,7 +66,7 @@ class Tracker:
         if len(roster) and len(score):
             roster, left = self._pair(roster, xyxy, score, gap_s, size)
             free &= left
-        roster = self._forget(roster, gap_s, size)
+        roster = self._forget(roster, size)
         self._roster = self._begin(roster, xyxy, score, free.nonzero()[0], size)
         self._shown = self._roster.shown(config.forget_s, config.high_score, size[1])
         return self._shown
@@ -108,15 +108,14 @@ class Tracker:
         boxes, scores = found.boxes.take(which, axis=1), score[found.column[which]]
         return roster.see(found.row[which], boxes, found.grown[which], scores, self._kalman, self._config)
 
-    def _forget(self, roster: Roster, gap_s: float, size: tuple[int, int]) -> Roster:
+    def _forget(self, roster: Roster, size: tuple[int, int]) -> Roster:
         """Without those who were unseen too long, or walked out of the picture: others come in there."""
         config, rows = self._config, roster.unseen_s.nonzero()[0]
         if not len(rows):
             return roster
-        patience_s, patience_new_s = config.forget_s, max(config.forget_new_s, 1.5 * gap_s)
         over: list[int] = []
         for row, unseen_s, real, x, y in zip(rows.tolist(), *roster.whereabouts(rows), strict=True):
-            late = unseen_s > (patience_s if real else patience_new_s)
+            late = unseen_s > (config.forget_s if real else config.forget_new_s)
             if late and real and roster.settled(config.still_s, size[1])[row]:
                 late = unseen_s > config.forget_still_s
             if late or not (0 <= x <= size[0] and 0 <= y <= size[1]):

@@ -37,7 +37,8 @@ class TrackerConfig:
     that flickers up."""
 
     forget_new_s: float = 0.3
-    """The same for one that is not real yet; at least one missed frame is always allowed."""
+    """The same for one that is not real yet, be it a single frame at 3 a second: in the 0.7 s until the next but one
+    people walk half their height, who knows where, and whoever comes in meanwhile would be taken for them."""
 
     gate: float = 16.0
     """Squared distance in standard deviations beyond which a detection cannot be the track's."""
