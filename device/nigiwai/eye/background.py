@@ -51,11 +51,11 @@ class Background:
         strange = _strange(self._change, self._strange)
         np.multiply(self._spread, SPREAD, out=self._unusual)
         np.maximum(self._unusual, LEAST, out=self._unusual)
-        moving = strange > self._unusual
+        moving: Mask = strange > self._unusual
         off = np.subtract(self._picture, self._recent, out=self._spare)
         if moving.any():
             moving &= _strange(off, np.empty_like(off)) > self._unusual
-            moving = cv2.medianBlur(moving.view(np.uint8), 3).view(np.bool_)
+            moving = np.asarray(cv2.medianBlur(moving.view(np.uint8), 3).view(np.bool_))
         off *= np.float32(min(1.0, gap_s / RECENT_S))
         self._recent += off
         self._learn(moving, gap_s)
