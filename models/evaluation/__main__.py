@@ -19,14 +19,16 @@ from models.evaluation.reference import DECODERS, Reference
 from models.evaluation.report import Detect, Row, figures, look, markdown
 from models.evaluation.sets import load_all, video_frames
 from models.evaluation.times import times
+from models.evaluation.tracked import Tracked
 from models.evaluation.wobble import wobble, wobble_against
 from models.training.errors import DataError, Skipped
+from nigiwai.eye.manifest import MANIFEST, load_manifest
 
 MODELS = Path(__file__).resolve().parents[1]
 RECORDINGS = (
     ("intel-people-detection.mp4", 12.0, (416, 256)),
     ("caviar-one-leave-shop-corridor.mpg", 25.0, (384, 288)),
-    ("entrance.mp4", 15.0, (416, 256)),
+    ("entrance.mp4", 20.0, (416, 256)),
 )
 DEMO = MODELS / "demo"
 Open = Callable[[tuple[int, int]], Detect]
@@ -54,8 +56,18 @@ def detectors(ours: list[Path], references: Path | None, threads: int) -> dict[s
     return found
 
 
+def with_tracker(found: dict[str, Open], rate_hz: float) -> dict[str, Open]:
+    """The detectors, and the shipped one followed by the device's tracker as well."""
+    limits = {entry.file.removesuffix(".onnx"): entry.thresholds for entry in load_manifest(MODELS / MANIFEST).model}
+
+    def followed(name: str) -> Open:
+        return lambda size: Tracked(found[name](size), rate_hz, limits[name]).detect
+
+    return found | {f"{name}, tracked": followed(name) for name in found if name.endswith(".int8") and name in limits}
+
+
 def wobbles(found: dict[str, Open], footage: Path, score_min: float) -> list[Row]:
-    """Wobble of every detector on every recording that is there."""
+    """Wobble of every detector on every recording that is there, and of the shipped one's tracks."""
     rows: list[Row] = []
     for file, rate_hz, size in RECORDINGS:
         folder = DEMO if (DEMO / file).exists() else footage
@@ -63,7 +75,7 @@ def wobbles(found: dict[str, Open], footage: Path, score_min: float) -> list[Row
             continue
         frames = list(video_frames(folder / file))
         tracks = folder / file.replace(".mp4", ".tracks.jsonl")
-        for name, opened in found.items():
+        for name, opened in with_tracker(found, rate_hz).items():
             exact = folder == DEMO
             detect = opened(size)
             w = (

@@ -24,9 +24,11 @@ from models.evaluation.reference import DECODERS, Found, Reference, expectation,
 from models.evaluation.report import Judged, halves
 from models.evaluation.sets import caviar_boxes, load_all, scene_notes
 from models.evaluation.times import multiply_adds, times
+from models.evaluation.tracked import Tracked
 from models.evaluation.wobble import errors_against, foot_of, link, residuals, truth_paths
 from models.training.boxes import iou, nms
 from models.training.errors import DataError, ModelFileError, Skipped
+from nigiwai.eye.manifest import Thresholds
 
 PERSON = [0.0, 0.0, 10.0, 20.0]
 OTHER = [50.0, 0.0, 60.0, 20.0]
@@ -238,3 +240,20 @@ def test_failures_are_told_apart() -> None:
     assert found.missed.tolist() == [OTHER]  # of the third less than half is seen, the hidden one is not asked for
     assert found.false.tolist() == [nobody]
     assert found.mistakes == 2
+
+
+def test_tracks_tremble_less_than_the_boxes_they_are_made_of() -> None:
+    """3 px of noise on everybody's edges of 100 px: the tracker leaves less than half of it at the foot."""
+    rng = np.random.default_rng(1)
+    noisy = [np.array([[200 + 2 * k, 80, 240 + 2 * k, 180]]) + rng.normal(0, 3, (1, 4)) for k in range(120)]
+    boxes = iter([Found(b.astype(np.float32), np.array([0.9], np.float32)) for b in noisy])
+    followed = Tracked(lambda _: next(boxes), 12.0, Thresholds(low=0.3, high=0.55))
+
+    seen = [followed.detect(np.zeros((360, 640, 3), np.uint8)) for _ in noisy]
+
+    def spread(frames: list[Found]) -> float:
+        (path,) = [p for p in link(frames, 0.5) if len(p) > 60]
+        return float(np.sqrt(np.mean(residuals(foot_of(path), path[:, 3] - path[:, 1], 13)[30:] ** 2)))
+
+    raw = [Found(b.astype(np.float32), np.array([0.9], np.float32)) for b in noisy]
+    assert 0 < spread(seen) < 0.5 * spread(raw)
