@@ -43,7 +43,8 @@ frames; with 10 the bundled clip is not."""
 
 NEW_S = 0.3
 """What moves near a gate and is nobody followed is looked at as often for this long: time for the detector to see them.
-Where it sees somebody, until that is certain; what it sees nobody in (a door, a shadow) is looked at less often."""
+Where it sees somebody, until that is certain; what it sees nobody in (a door, a shadow) is looked at less often then,
+while nobody at all is followed."""
 
 IDLE_S = 2.0
 """Without motion it looks at least this often; every LIVE_S while somebody is followed who did not settle down."""
@@ -126,7 +127,9 @@ class Skip:
 
     def _pace_s(self, at: BootNs) -> float:
         """Between two looks at what moves: PACE_S, or more where nobody new came and nobody is uncertain or hurries."""
-        newly = self._new_since is not None and at - self._new_since <= NEW_S * 1e9
+        # Among people followed somebody else may come at any time; they are not told from a shadow there.
+        new_at = self._new_at if self._followed.tracks else self._new_since
+        newly = new_at is not None and at - new_at <= NEW_S * 1e9
         return UNHURRIED_S if not newly and self._unhurried() else PACE_S
 
     def _unhurried(self) -> bool:
