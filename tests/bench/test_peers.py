@@ -24,9 +24,14 @@ def measured() -> dict[str, Any]:
     return compare()
 
 
-def test_every_frame_costs_less_than_half_of_the_peers(measured: dict[str, Any]) -> None:
+def test_every_frame_costs_two_fifths_of_the_peers_at_most(measured: dict[str, Any]) -> None:
     for one in measured["recordings"]:
-        assert one["ms"]["every frame"] < 0.5 * one["ms"]["peers"], one
+        assert one["ms"]["every frame"] < 0.4 * one["ms"]["peers"], one
+
+
+def test_as_it_runs_it_costs_a_fifth_of_the_peers_at_most(measured: dict[str, Any]) -> None:
+    for one in measured["recordings"]:
+        assert one["ms"]["sparing"] < 0.2 * one["ms"]["peers"], one
 
 
 def test_sparing_frames_changes_no_score(measured: dict[str, Any]) -> None:
@@ -39,8 +44,8 @@ def test_thirty_people_cost_less_than_bytetrack_takes_for_them(measured: dict[st
     assert thirty["tracker and gates"] < 0.85 * thirty["bytetrack"]
 
 
-def test_an_empty_view_costs_a_twentieth_and_counts_nobody(measured: dict[str, Any]) -> None:
+def test_an_empty_view_costs_a_twenty_fifth_and_counts_nobody(measured: dict[str, Any]) -> None:
     empty = measured["empty"]
     assert empty["counted"] == {"peers": 0, "every frame": 0, "sparing": 0}
     assert empty["inferred"] < 0.1 * empty["frames"]
-    assert empty["ms"]["sparing"] < 0.05 * empty["ms"]["peers"]
+    assert empty["ms"]["sparing"] < 0.04 * empty["ms"]["peers"]
