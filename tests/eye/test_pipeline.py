@@ -20,8 +20,6 @@ class Detector:
 
 
 class Tracker:
-    undecided = False
-
     def __init__(self) -> None:
         self.asked: list[tuple[int, int, tuple[int, int]]] = []
 
@@ -102,7 +100,7 @@ class Idle:
 
     flags = ()
 
-    def needs_detector(self, frame: Frame, tracks: object, *, undecided: bool = False) -> bool:
+    def needs_detector(self, frame: Frame, tracks: object) -> bool:
         return False
 
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from nigiwai.clock import BootNs
 from nigiwai.eye.pace import UNHURRIED_S
-from nigiwai.eye.skip import IDLE_S, NEW_S, PACE_S, Skip
+from nigiwai.eye.skip import IDLE_S, PACE_S, Skip
 from nigiwai.eye.types import Track
 from nigiwai.eye.watch_features import HEIGHT, WIDTH
 from nigiwai.settings import Gate
@@ -28,19 +28,10 @@ def picture(x: float | None = None, y: int = 30, light: float = 1.0) -> NDArray[
     return np.clip(grey, 0, 255).astype(np.uint8)
 
 
-def film(
-    skip: Skip,
-    pictures: list[NDArray[np.uint8]],
-    start: float,
-    tracks: tuple[Track, ...] = (),
-    *,
-    undecided: bool = False,
-) -> list[bool]:
-    """undecided: the detector sees somebody who is not certain yet."""
-    times = [BootNs(round((start + i / FPS) * S)) for i in range(len(pictures))]
+def film(skip: Skip, pictures: list[NDArray[np.uint8]], start: float, tracks: tuple[Track, ...] = ()) -> list[bool]:
     return [
-        skip.needs(lambda p=p: p, t, tracks, SIZE, undecided=undecided) for p, t in zip(pictures, times, strict=True)
-    ]  # type: ignore[misc]
+        skip.needs(lambda p=p: p, BootNs(round((start + i / FPS) * S)), tracks, SIZE) for i, p in enumerate(pictures)
+    ]
 
 
 def settled(gates: list[Gate] | None = None) -> Skip:
@@ -57,7 +48,7 @@ def test_an_empty_entrance_is_looked_at_now_and_then() -> None:
 
 
 def test_every_frame_of_somebody_walking_to_the_gate_is_looked_at() -> None:
-    needed = film(settled(), [picture(i) for i in range(90)], 10, undecided=True)
+    needed = film(settled(), [picture(i) for i in range(90)], 10)
     assert all(needed[2:])
 
 
@@ -65,9 +56,7 @@ def test_a_fast_camera_is_spared_what_counting_does_not_need() -> None:
     """Somebody who walks through for 3 s before a camera of 30 frames a second: 12 looks a second are enough."""
     skip = settled()
     times = [10 + i / 30 for i in range(90)]
-    needed = [
-        skip.needs(lambda i=i: picture(i), BootNs(round(t * S)), (), SIZE, undecided=True) for i, t in enumerate(times)
-    ]
+    needed = [skip.needs(lambda i=i: picture(i), BootNs(round(t * S)), (), SIZE) for i, t in enumerate(times)]
     assert sum(needed) == pytest.approx(3 / PACE_S, abs=2)
     assert np.diff(np.flatnonzero(needed)).max() <= 3
 
@@ -118,7 +107,7 @@ def test_somebody_new_near_a_gate_is_looked_at_at_once_while_others_are_far() ->
         skip.needs(lambda: picture(80, y=13), BootNs(round((10 + i / FPS) * S)), tracks, SIZE)
     at = [BootNs(round((12 + i / FPS) * S)) for i in range(5)]
     both = [np.minimum(picture(80, y=13), picture(20 + i, y=30)) for i in range(5)]
-    assert all(skip.needs(lambda p=p: p, t, tracks, SIZE, undecided=True) for p, t in zip(both, at, strict=True))
+    assert all(skip.needs(lambda p=p: p, t, tracks, SIZE) for p, t in zip(both, at, strict=True))
 
 
 def test_a_lamp_that_dims_is_no_motion() -> None:
@@ -160,41 +149,8 @@ def test_who_comes_to_an_empty_entrance_is_looked_at_within_two_looks(fps: float
     for i in range(round(6 * fps)):
         t = 10 + i / fps
         x = None if t < 15 else 10 * (t - 15)
-        if skip.needs(lambda x=x: picture(x), BootNs(round(t * S)), (), SIZE, undecided=x is not None):  # type: ignore[misc]
+        if skip.needs(lambda x=x: picture(x), BootNs(round(t * S)), (), SIZE):  # type: ignore[misc]
             looks.append(t)
     after = [t for t in looks if t >= 15]
     assert after[0] <= 15 + 2 * PACE_S + 1 / fps
     assert np.diff(after).max() <= PACE_S + 1 / fps + 1e-6
-
-
-def looks_at_a_shadow(skip: Skip, seconds: float, fps: float, *, undecided: bool) -> list[float]:
-    """When something that moves at the gate is looked at, in which the detector never sees a certain person."""
-    found = []
-    for i in range(round(seconds * fps)):
-        t = 10 + i / fps
-        now = BootNs(round(t * S))
-        if skip.needs(lambda i=i: picture(30 + i % 9), now, (), SIZE, undecided=undecided):  # type: ignore[misc]
-            found.append(t)
-    return found
-
-
-def test_what_nobody_is_seen_in_is_looked_at_often_at_first_and_less_often_then() -> None:
-    looks = looks_at_a_shadow(settled(), 10, 20, undecided=False)
-    first = [t for t in looks if t <= 10 + NEW_S]
-    assert len(first) == pytest.approx(NEW_S / PACE_S, abs=2)
-    assert len(looks) - len(first) == pytest.approx((10 - NEW_S) / UNHURRIED_S, abs=3)
-    assert np.diff(looks).max() <= UNHURRIED_S + 1 / 20
-
-
-def test_whoever_may_be_somebody_is_looked_at_often_until_that_is_certain() -> None:
-    assert len(looks_at_a_shadow(settled(), 10, 20, undecided=True)) == pytest.approx(10 / PACE_S, abs=5)
-
-
-def test_somebody_new_is_looked_at_often_again_after_a_shadow_went() -> None:
-    skip = settled()
-    looks_at_a_shadow(skip, 5, 20, undecided=False)
-    for i in range(40):
-        skip.needs(picture, BootNs(round((15 + i / 20) * S)), (), SIZE)
-    times = [17 + i / 20 for i in range(8)]
-    looks = [t for t in times if skip.needs(lambda: picture(60), BootNs(round(t * S)), (), SIZE)]
-    assert len(looks) >= 3

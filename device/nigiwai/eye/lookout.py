@@ -44,18 +44,15 @@ class Lookout:
             self._watch.accept_view()
         return Lookout(gates, self._watch)
 
-    def needs_detector(self, frame: Frame, tracks: Sequence[Track], *, undecided: bool = False) -> bool:
-        """Whether the frame is worth the detector; `tracks` are the people followed up to now.
-
-        undecided: whether anybody is followed besides, of whom that is not certain yet.
-        """
+    def needs_detector(self, frame: Frame, tracks: Sequence[Track]) -> bool:
+        """Whether the frame is worth the detector; `tracks` are the people followed up to now."""
         grey = cache(lambda: tiny(frame.image))
         self._watch.frame(frame.at, fingerprint(frame.image))
         if self._watched_at is None or not 0 <= frame.at - self._watched_at < WATCH_NS:
             self._watch.update(grey(), frame.at)
             self._watched_at = frame.at
         size = (frame.width, frame.height)
-        return self._skip_for(size).needs(grey, frame.at, tracks, size, undecided=undecided)
+        return self._skip_for(size).needs(grey, frame.at, tracks, size)
 
     def _skip_for(self, size: tuple[int, int]) -> Skip:
         if self._skip is None or size != self._size:

@@ -20,10 +20,6 @@ class Detecting(Protocol):
 class Tracking(Protocol):
     """A tracker."""
 
-    @property
-    def undecided(self) -> bool:
-        """Whether it follows anybody of whom it is not certain yet."""
-
     def update(self, detections: Detections, at: BootNs, size: tuple[int, int]) -> tuple[Track, ...]:
         """The people followed, given one frame's detections."""
 
@@ -46,7 +42,7 @@ class Looking(Protocol):
     def flags(self) -> tuple[Flag, ...]:
         """What is wrong with the view."""
 
-    def needs_detector(self, frame: Frame, tracks: Sequence[Track], *, undecided: bool = False) -> bool:
+    def needs_detector(self, frame: Frame, tracks: Sequence[Track]) -> bool:
         """Whether the frame is worth the detector."""
 
 
@@ -98,8 +94,7 @@ class Pipeline:
         A frame that the lookout passes over changes nothing: tracker and gates reckon with time, not with frames.
         """
         self.passers = ()
-        undecided = self._tracker.undecided
-        needed = self._lookout is None or self._lookout.needs_detector(frame, self._tracks, undecided=undecided)
+        needed = self._lookout is None or self._lookout.needs_detector(frame, self._tracks)
         if not (needed or self.every_frame):
             return ()
         size = (frame.width, frame.height)

@@ -8,8 +8,7 @@ background cannot last.
     grey -> moves before the background? -> near a gate or a track? -> detect
 
 A camera that is faster than counting needs is spared the difference: what moves is looked at every PACE_S, and less
-often while only people move who have time until the next look (pace.py). Somebody new near a gate ends that at once,
-until the detector saw nobody in what moves there.
+often while only people move who have time until the next look (pace.py). Somebody new near a gate ends that at once.
 Nor is a picture shrunk and compared where no look can be due yet, or where none is likely and one was compared just
 before.
 """
@@ -42,9 +41,7 @@ PACE_S = 1 / 12
 frames; with 10 the bundled clip is not."""
 
 NEW_S = 0.3
-"""What moves near a gate and is nobody followed is looked at as often for this long: time for the detector to see them.
-Where it sees somebody, until that is certain; what it sees nobody in (a door, a shadow) is looked at less often then,
-while nobody at all is followed."""
+"""What moves near a gate and is nobody followed is looked at as often for this long: time for a track to begin."""
 
 IDLE_S = 2.0
 """Without motion it looks at least this often; every LIVE_S while somebody is followed who did not settle down."""
@@ -62,9 +59,8 @@ class Skip:
         """aspect: width over height of the frames."""
         self._gates = gates
         self._pace: tuple[tuple[int, int], Pace] | None = None
-        self._followed = _Followed((), (1, 1), undecided=False)
+        self._followed = _Followed((), (1, 1))
         self._new_at: BootNs | None = None
-        self._new_since: BootNs | None = None
         self._near_gates = _near_gates(gates, aspect)
         self._background: Background | None = None
         self._at: BootNs | None = None
@@ -76,19 +72,10 @@ class Skip:
         self.skipped = 0
         """How many frames were judged, and how many of them need no detector."""
 
-    def needs(
-        self,
-        grey: Callable[[], Grey],
-        at: BootNs,
-        tracks: Sequence[Track],
-        size: tuple[int, int],
-        *,
-        undecided: bool = False,
-    ) -> bool:
+    def needs(self, grey: Callable[[], Grey], at: BootNs, tracks: Sequence[Track], size: tuple[int, int]) -> bool:
         """Whether the frame taken at `at` needs the detector; `tracks`: the last answer, in px of `size`.
 
-        grey: makes its tiny picture, for those frames that are compared. undecided: at the last look there was somebody
-        of whom it is not certain yet whether they are one.
+        grey: makes its tiny picture, for those frames that are compared.
         Times that do not go forward are told to detect, which is always right.
         """
         self.frames += 1
@@ -102,8 +89,8 @@ class Skip:
             return False
         compared_s = (at - self._compared_at) / 1e9
         self._compared_at = at
-        if tracks is not self._followed.tracks or undecided is not self._followed.undecided:  # after a look
-            self._followed = _Followed(tracks, size, undecided=undecided)
+        if tracks is not self._followed.tracks:  # after a look
+            self._followed = _Followed(tracks, size)
         moving = self._background.motion(grey(), compared_s)
         if np.count_nonzero(moving) >= LEAST_PIXELS:  # hardly ever at an empty entrance
             self._note(moving, at)
@@ -121,24 +108,20 @@ class Skip:
         if np.count_nonzero(moving & (self._near_gates | self._followed.near)) >= LEAST_PIXELS:
             self._moved_at = at
         if np.count_nonzero(moving & self._near_gates & ~self._followed.around) >= LEAST_PIXELS:
-            if self._new_at is None or at - self._new_at > NEW_S * 1e9:  # it began just now
-                self._new_since = at
             self._new_at = at
 
     def _pace_s(self, at: BootNs) -> float:
-        """Between two looks at what moves: PACE_S, or more where nobody new came and nobody is uncertain or hurries."""
-        # Among people followed somebody else may come at any time; they are not told from a shadow there.
-        new_at = self._new_at if self._followed.tracks else self._new_since
-        newly = new_at is not None and at - new_at <= NEW_S * 1e9
+        """Between two looks at what moves: PACE_S, or more where nobody new came and nobody followed hurries."""
+        newly = self._new_at is not None and at - self._new_at <= NEW_S * 1e9
         return UNHURRIED_S if not newly and self._unhurried() else PACE_S
 
     def _unhurried(self) -> bool:
-        """Whether everybody who was seen is certain, and has time until the next look."""
+        """Whether there are people followed who have time until the next look."""
         followed = self._followed
         if followed.unhurried is None:
             if self._pace is None or self._pace[0] != followed.size:
                 self._pace = followed.size, Pace(self._gates, followed.size)
-            followed.unhurried = not followed.undecided and self._pace[1].unhurried(followed.tracks)
+            followed.unhurried = bool(followed.tracks) and self._pace[1].unhurried(followed.tracks)
         return followed.unhurried
 
     def _begin(self, grey: Grey, at: BootNs) -> None:
@@ -166,8 +149,8 @@ class Skip:
 class _Followed:
     """Those followed since the last look, and what need be known of them: once, and not for every frame."""
 
-    def __init__(self, tracks: Sequence[Track], size: tuple[int, int], *, undecided: bool) -> None:
-        self.tracks, self.size, self.undecided = tracks, size, undecided
+    def __init__(self, tracks: Sequence[Track], size: tuple[int, int]) -> None:
+        self.tracks, self.size = tracks, size
         self.lively = any(_lively(t) for t in tracks)
         self.unhurried: bool | None = None
 

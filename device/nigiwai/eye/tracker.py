@@ -46,11 +46,6 @@ class Tracker:
         self.restarts = 0
         """How often everything was forgotten because the frame size changed or the clock ran backwards."""
 
-    @property
-    def undecided(self) -> bool:
-        """Whether anybody is followed who was not seen often enough to be real."""
-        return not self._roster.real.all()
-
     def update(self, detections: Detections, at: BootNs, size: tuple[int, int]) -> tuple[Track, ...]:
         """The tracks that are real at this frame, lowest number first; `seen` tells the visible from the expected.
 
