@@ -51,10 +51,11 @@ split_boot() {
 }
 
 install_rauc() {
-    install -D -m 755 "$HERE/rauc/rauc-tryboot" "$ROOT/usr/lib/nigiwai/rauc-tryboot"
+    local program unit
+    for program in rauc-tryboot rauc-judge grow-data; do
+        install -D -m 755 "$HERE/rauc/$program" "$ROOT/usr/lib/nigiwai/$program"
+    done
     install -D -m 644 "$HERE/rauc/system.conf" "$ROOT/etc/rauc/system.conf"
-    install -D -m 755 "$HERE/rauc/grow-data" "$ROOT/usr/lib/nigiwai/grow-data"
-    local unit
     for unit in nigiwai-rauc-good.service nigiwai-grow-data.service; do
         install -D -m 644 "$HERE/rauc/$unit" "$ROOT/etc/systemd/system/$unit"
     done

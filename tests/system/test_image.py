@@ -106,6 +106,40 @@ def test_the_running_slot_is_read_from_the_kernels_command_line(tmp_path: Path) 
     assert backend(tmp_path, "get-current").stdout.strip() == "B"
 
 
+def judge(folder: Path, works: bool, running: str) -> tuple[int, list[str]]:
+    """How the judge of a system ended, where A is proven; and what of RAUC and systemd it called."""
+    (folder / "cmdline").write_text(f"rauc.slot={running}\n")
+    backend(folder, "set-primary", "A")
+    for name, body in {
+        "nigiwai": f"exit {0 if works else 1}",
+        "rauc": f'echo "rauc $*" >>{folder}/called',
+        "systemctl": f'echo "systemctl $*" >>{folder}/called',
+    }.items():
+        (folder / name).write_text(f"#!/bin/sh\n{body}\n")
+        (folder / name).chmod(0o755)
+    environment = {"BOOT": str(folder), "CMDLINE": str(folder / "cmdline"), "BACKEND": str(BACKEND)}
+    path = {"PATH": f"{folder}:{os.environ['PATH']}", "TRIES": "2", "PAUSE_S": "0"}
+    done = subprocess.run([str(IMAGE / "rauc/rauc-judge")], env={**os.environ, **environment, **path}, check=False)
+    called = folder / "called"
+    return done.returncode, called.read_text().splitlines() if called.exists() else []
+
+
+@pytest.mark.parametrize(
+    ("works", "running", "code", "called"),
+    [
+        (True, "A", 0, ["rauc status mark-good"]),
+        (True, "B", 0, ["rauc status mark-good"]),
+        (False, "B", 0, ["systemctl reboot"]),
+        (False, "A", 1, []),
+    ],
+    ids=["proven", "tried", "tried and broken", "proven and broken"],
+)
+def test_only_a_system_on_trial_that_does_not_work_is_left(
+    tmp_path: Path, works: bool, running: str, code: int, called: list[str]
+) -> None:
+    assert judge(tmp_path, works, running) == (code, called)
+
+
 def test_the_recipe_says_how_it_is_used() -> None:
     done = subprocess.run([str(BUILD)], capture_output=True, text=True, check=False)
     assert (done.returncode, "OUT.img RELEASE_FOLDER" in done.stdout) == (2, True)
@@ -157,7 +191,7 @@ def make_keys(folder: Path) -> dict[str, str]:
     return {"RAUC_KEY": str(key), "RAUC_CERT": str(certificate)}
 
 
-def lay_out(folder: Path, version: str, keys: dict[str, str]) -> Card:
+def lay_out(folder: Path, version: str, keys: dict[str, str], bundle_format: str = "plain") -> Card:
     """A system of a few files on a small card."""
     root = folder / "root"
     for place in ("etc/nigiwai", "etc/systemd/system", "var/lib/nigiwai", "boot/firmware"):
@@ -168,7 +202,13 @@ def lay_out(folder: Path, version: str, keys: dict[str, str]) -> Card:
     (root / "boot/firmware/cmdline.txt").write_text("as the kernel's package wrote it")
     (root / "boot/firmware/user-data").write_text("#cloud-config\n{}\n")
     card = Card(folder / "card.img", folder / "card.raucb")
-    environment = {**os.environ, **SIZES, **keys, "RAUC_FORMAT": "plain", "PATH": f"{os.environ['PATH']}:/usr/sbin"}
+    environment = {
+        **os.environ,
+        **SIZES,
+        **keys,
+        "RAUC_FORMAT": bundle_format,
+        "PATH": f"{os.environ['PATH']}:/usr/sbin",
+    }
     made = subprocess.run(
         [str(IMAGE / "layout.sh"), str(root), str(card.image)],
         capture_output=True,
@@ -231,7 +271,7 @@ def test_rauc_and_the_card_agree_on_the_slots(card: Card, tmp_path: Path) -> Non
     conf = card.on_ext4(5, "/etc/rauc/system.conf", tmp_path)
     devices = [line.rpartition("-")[2] for line in conf.splitlines() if line.startswith("device=")]
     assert devices == ["05", "06", "02", "03"]
-    for name in ("rauc-tryboot", "grow-data"):
+    for name in ("rauc-tryboot", "rauc-judge", "grow-data"):
         assert card.on_ext4(5, f"/usr/lib/nigiwai/{name}", tmp_path).startswith("#!/bin/sh")
 
 
