@@ -59,6 +59,10 @@ systemd-nspawn --quiet --register=no --keep-unit --console=pipe --directory="$ro
 # cloud-init reads the boot partition, as on Raspberry Pi OS, and nothing else.
 install -D -m 644 "$HERE/cloud.cfg" "$root/etc/cloud/cloud.cfg.d/99-nigiwai.cfg"
 echo nigiwai >"$root/etc/hostname"
+printf '127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n' >"$root/etc/hosts"
+# Debian 13's script (0.14) takes its own default, "false", for leave to set the clock back to the saved time at every start,
+# over a clock with a battery. Any other word lets it only set the clock forward.
+echo 'FORCE=no' >"$root/etc/default/fake-hwclock"
 printf '#cloud-config\n{}\n' >"$root/boot/firmware/user-data"
 printf 'instance-id: nigiwai\n' >"$root/boot/firmware/meta-data"
 [ -n "${RPI_ARCHIVE:-}" ] || cp -L "$root"/vmlinuz "$root"/initrd.img "$root/boot/firmware/"
