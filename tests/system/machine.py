@@ -55,13 +55,13 @@ def why_not(system: str) -> str | None:
     return None
 
 
-def wait_for(what: str, ask: Callable[[], T | None], patience_s: float = PATIENCE_S) -> T:
+def wait_for(what: str, ask: Callable[[], T | None], patience_s: float = PATIENCE_S, poll_s: float = _POLL_S) -> T:
     """The first answer that is neither None, False nor empty. Raises MachineError."""
     deadline = time.monotonic() + patience_s
     while not (answer := ask()):
         if time.monotonic() > deadline:
             raise MachineError(f"waited {patience_s:.0f} s in vain until {what}")
-        time.sleep(_POLL_S)
+        time.sleep(poll_s)
     return answer
 
 
