@@ -73,15 +73,28 @@ def uptime() -> int:
     return int(float(Path("/proc/uptime").read_text(encoding="utf-8").split()[0]))
 
 
+def journal(room: str) -> list[str]:
+    """The last lines of a room, with their times in the machine's."""
+    command = ("journalctl", "--no-pager", "--output=short-monotonic", "--lines=30", f"--unit=nigiwai-{room}")
+    return output(*command).splitlines()
+
+
 def said() -> str:
     """Why eye does not run, by its own last word."""
-    lines = output("journalctl", "--no-pager", "--output=cat", "--lines=20", "--unit=nigiwai-eye").splitlines()
-    return next((re.sub(r"\s+", "_", line)[:160] for line in reversed(lines) if "code=" in line), "nothing")
+    return next((re.sub(r"\s+", "_", line)[:160] for line in reversed(journal("eye")) if "code=" in line), "nothing")
 
 
-def facts() -> Iterator[tuple[str, object]]:
+def tell_ends(restarts: dict[str, str], of: dict[str, Unit]) -> dict[str, str]:
+    """Tells what a room said around each end after which systemd started it again; returns how many there were."""
+    counted = {room: of[room].get("NRestarts", "0") for room in ROOMS}
+    for room in ROOMS:
+        if counted[room] != restarts[room]:
+            print(*(f"@= {room}: {line}" for line in journal(room)), sep="\n", flush=True)  # noqa: T201
+    return counted
+
+
+def facts(of: dict[str, Unit]) -> Iterator[tuple[str, object]]:
     """Name and value of each fact of a line."""
-    of = units()
     yield "uptime", uptime()
     for room in ROOMS:
         yield room, of[room].get("ActiveState")
@@ -110,9 +123,12 @@ def main() -> None:
         ask(q) for q in ("PRAGMA integrity_check", "SELECT count(*) FROM bin", "SELECT count(*) FROM record")
     )
     tell("begin", iter([("uptime", uptime()), ("integrity", whole), ("bins", bins), ("records", records)]))
+    restarts = dict.fromkeys(ROOMS, "0")
     while True:
         began = time.monotonic()
-        tell("", facts())
+        of = units()
+        restarts = tell_ends(restarts, of)
+        tell("", facts(of))
         time.sleep(max(EVERY_S, REST * (time.monotonic() - began)))
 
 
