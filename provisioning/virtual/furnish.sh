@@ -50,12 +50,12 @@ make_initrd() {
 furnish() {
     local root=$1 guest=$HERE/guest unit
     install -d "$root/usr/local/lib/nigiwai-virtual" "$root/etc/systemd/system-generators"
-    install -m 755 "$guest/report.py" "$guest/choose.sh" "$root/usr/local/lib/nigiwai-virtual/"
+    install -m 755 "$guest/report.py" "$guest/choose.sh" "$guest/feed.py" "$root/usr/local/lib/nigiwai-virtual/"
     install -m 755 "$guest/generator.sh" "$root/etc/systemd/system-generators/nigiwai-virtual"
     printf '[Match]\nName=en*\n[Network]\nAddress=10.0.2.15/24\nGateway=10.0.2.2\n' >"$root/etc/systemd/network/80-virtual.network"
     echo '/dev/vda / ext4 defaults,noatime 0 1' >"$root/etc/fstab"
     echo nigiwai-virtual >"$root/etc/hostname"
-    for unit in report choose; do
+    for unit in report choose feed; do
         install -m 644 "$guest/nigiwai-$unit.service" "$root/etc/systemd/system/"
         ln -sfn "../nigiwai-$unit.service" "$root/etc/systemd/system/multi-user.target.wants/nigiwai-$unit.service"
     done
