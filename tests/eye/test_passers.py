@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from nigiwai.clock import BootNs
 from nigiwai.door.traits import Band, Company
-from nigiwai.eye.companions import KEEP_NS, STEP_NS, Ways, chance, features, grouped
+from nigiwai.eye.companions import APART, KEEP_NS, STEP_NS, Ways, features, odds
 from nigiwai.eye.ground import given
 from nigiwai.eye.likeness import Fusion, band_of, likeness
-from nigiwai.eye.passers import SETTLE_S, Passers, Settled, company_of
+from nigiwai.eye.passers import SETTLE_S, Passers, Settled
 from nigiwai.eye.portraits import Portraits
 from nigiwai.eye.stature import Stature
 from nigiwai.eye.types import Crossing, Direction, Track
@@ -132,36 +132,11 @@ def test_passages_are_let_go_in_order_and_after_the_time_they_wait() -> None:
     assert [s.at for s in passers.settle(BootNs(2 * S), everybody=True)] == [S]
 
 
-@pytest.mark.parametrize(
-    ("children", "kind"),
-    [
-        ([0.0], Company.ALONE),
-        ([1.0], Company.ALONE),
-        ([0.0, 0.0], Company.ADULTS),
-        ([0.0, 1.0], Company.FAMILY_1),
-        ([0.0, 0.0, 1.0, 1.0], Company.FAMILY_2),
-        ([0.0, 1.0, 1.0, 1.0], Company.FAMILY_3),
-        ([0.0, 1.0, 1.0, 1.0, 1.0], Company.FAMILY_3),
-        ([1.0, 1.0, 1.0], Company.CHILDREN),
-        ([0.0, 0.5], Company.UNKNOWN),  # a couple or a parent with child: nobody can say
-        ([0.0, 0.6, 0.6], Company.FAMILY_1),  # one or the other is a child
-    ],
-)
-def test_the_kind_of_a_group(children: list[float], kind: Company) -> None:
-    assert company_of(children) is kind
-
-
 def test_bands_need_certainty() -> None:
     assert band_of(likeness(None, None, Fusion())) is Band.UNKNOWN
     assert band_of(likeness(Stature(1.53, 0.05), None, Fusion())) is Band.UNKNOWN
     assert band_of(likeness(Stature(1.20, 0.05), None, Fusion())) is Band.CHILD
     assert band_of(likeness(Stature(1.75, 0.05), None, Fusion())) is Band.ADULT
-
-
-def test_one_doubtful_pair_does_not_join_two_families() -> None:
-    near, far = 0.9, 0.05
-    pairs = np.array([[0, near, 0.7, far], [near, 0, far, far], [0.7, far, 0, near], [far, far, near, 0]])
-    assert sorted(map(sorted, grouped(pairs))) == [[0, 1], [2, 3]]
 
 
 def test_ways_do_not_grow_with_the_number_of_people() -> None:
@@ -172,11 +147,24 @@ def test_ways_do_not_grow_with_the_number_of_people() -> None:
     assert len(ways._ways) <= KEEP_NS // STEP_NS + 1
 
 
-def test_nearer_steadier_and_sooner_is_likelier() -> None:
-    assert chance((0.7, 0.1, 0.1, 0.5)) > 0.9
-    assert chance((2.5, 0.5, 0.3, 2.0)) < 0.1
-    for worse in ((1.0, 0.1, 0.1, 0.5), (0.7, 0.3, 0.1, 0.5), (0.7, 0.1, 0.5, 0.5), (0.7, 0.1, 0.1, 2.0)):
-        assert chance(worse) < chance((0.7, 0.1, 0.1, 0.5))
+def test_nearer_slower_and_sooner_is_likelier() -> None:
+    """Distance, spread, difference in velocity, distance ahead, seconds together, seconds between the passages."""
+    usual = (0.7, 0.1, 0.1, 0.3, 4.0, 0.5)
+    assert odds(usual) > 2.0
+    assert odds((2.5, 0.5, 0.3, 2.0, 4.0, 2.0)) < -2.0
+    for i, worse in ((0, 1.0), (2, 0.5), (3, 0.8), (4, 2.0), (5, 2.0)):
+        assert odds((*usual[:i], worse, *usual[i + 1 :])) < odds(usual)
+
+
+def test_what_is_seen_of_two_who_walk_one_behind_the_other() -> None:
+    """Five steps of 1.2 m/s, the second 1 m behind and 0.5 m aside."""
+    ways = Ways(given(VIEW))
+    for i in range(6):
+        places = [(0.0, 6.0 - 0.24 * i), (0.5, 7.0 - 0.24 * i)]
+        feet = [tuple(VIEW.project(np.array([[*place, 0.0]]))[0]) for place in places]
+        tracks = [Track(n, (0.0, 0.0, 1.0, 1.0), foot, 1.0, seen=True) for n, foot in enumerate(feet)]
+        ways.update(tracks, BootNs(i * STEP_NS))
+    assert features(ways.of(0), ways.of(1)) == pytest.approx((1.25**0.5, 0.0, 0.0, 1.0, 1.2), abs=0.01)
 
 
 def test_too_short_a_time_together_says_nothing() -> None:
@@ -184,4 +172,4 @@ def test_too_short_a_time_together_says_nothing() -> None:
     tracks = [Track(n, (300.0, 200.0, 340.0, 300.0), (320.0 + n, 300.0), 0.1, seen=True) for n in (1, 2)]
     ways.update(tracks, BootNs(S))
     assert features(ways.of(1), ways.of(2)) is None
-    assert ways.together(1, 2, 0.0) == 0.0
+    assert ways.together(1, 2, 0.0) == ways.beside(1, 2) == APART

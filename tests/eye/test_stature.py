@@ -130,6 +130,40 @@ def test_nobody_stands_before_themselves() -> None:
     assert told(statures) is not None
 
 
+@pytest.mark.parametrize(("share", "known"), [(0.3, True), (0.8, False)])
+def test_who_walks_half_hidden_is_measured_with_a_larger_error_and_who_is_more_hidden_not(
+    share: float, known: bool
+) -> None:
+    """A child whose feet are seen beside a grown-up who walks nearer, before `share` of the child's width."""
+    statures, child = Statures(given(VIEW)), box_of(VIEW, 0.0, 4.0, 1.2)
+    left = child[2] - share * (child[2] - child[0])
+    parent = (left, child[1] - 60, left + 70, child[3] + 2)
+    for i in range(10):
+        tracks = [Track(n, box, (0.0, box[3]), 1.0, seen=True) for n, box in ((1, child), (2, parent))]
+        statures.update(tracks, BootNs(i * 100_000_000))
+    found, free = told(statures), Statures(given(VIEW))
+    walk(free, 10, child)
+    sure = told(free)
+    assert (found is not None) is known
+    assert sure is not None
+    if found is not None:
+        assert found.metres == pytest.approx(1.2, abs=0.01)
+        assert found.error_m > 1.3 * sure.error_m
+
+
+def test_looks_at_somebody_free_are_trusted_alone() -> None:
+    """Ten looks half hidden that say 1.3 m, then ten free ones that say 1.2 m."""
+    statures, there, now = Statures(given(VIEW)), box_of(VIEW, 0.0, 4.0, 1.3), box_of(VIEW, 0.0, 4.0, 1.2)
+    other = (there[2] - 10, there[1] - 60, there[2] + 60, there[3] + 2)
+    for i in range(20):
+        boxes = ((1, there), (2, other)) if i < 10 else ((1, now),)
+        tracks = [Track(n, box, (0.0, box[3]), 1.0, seen=True) for n, box in boxes]
+        statures.update(tracks, BootNs(i * 100_000_000))
+    found = told(statures)
+    assert found is not None
+    assert found.metres == pytest.approx(1.2, abs=0.01)
+
+
 @pytest.mark.parametrize(("at", "expected"), [(0, 1.66), (900, 1.1), (2_000, 1.1)])
 def test_a_track_that_passes_to_somebody_else_is_cut(at: int, expected: float) -> None:
     """Six looks at a grown-up, then six at a child: whoever passed the gate is measured, not their mean."""

@@ -5,6 +5,7 @@
 by what so few passages can miss by chance.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from nigiwai.eye.view import View
 from nigiwai.lab import curves
 from nigiwai.lab.crowd import Crowd, Moment, Referee, walk
 from nigiwai.lab.matching import Event
-from nigiwai.lab.simulate import OBLIQUE, PERFECT, STRAIGHT_DOWN, TILTED, Watcher, sample
+from nigiwai.lab.simulate import OBLIQUE, PERFECT, STRAIGHT_DOWN, TILTED, Faults, Watcher, sample
 from nigiwai.lab.trial import Trial, film, gate_of, run
 from tests.conftest import PROOF
 
@@ -60,6 +61,31 @@ def test_the_same_seed_is_the_same_film() -> None:
 def test_a_perfect_detector_sees_everybody_whole(view: View) -> None:
     moment = Moment(0.0, np.array([1, 2]), np.array([[-0.5, 0.5], [0.5, -0.5]]), np.array([1.7, 1.2]))
     assert len(Watcher(view, PERFECT, 1).see(moment)) == 2
+
+
+def edges(faults: Faults, xy: list[tuple[float, float]], seeds: int = 120) -> np.ndarray:  # type: ignore[type-arg]
+    """How wrong the edges (seeds, 4) of the furthest of some people are, in heights of the box."""
+    moment = Moment(0.0, np.arange(len(xy)), np.array(xy), np.full(len(xy), 1.65))
+    (true, *_) = sorted(Watcher(OBLIQUE, PERFECT, 0).see(moment).xyxy.tolist(), key=lambda box: box[1])
+    seen = [
+        min(Watcher(OBLIQUE, faults, seed).see(moment).xyxy.tolist(), key=lambda box: box[1]) for seed in range(seeds)
+    ]
+    return (np.array(seen) - true) / (true[3] - true[1])
+
+
+def test_each_edge_is_as_wrong_as_is_said() -> None:
+    wobble, bias = (0.01, 0.02, 0.01, 0.04), (0.02, 0.01, 0.02, 0.03)
+    spread = edges(replace(PERFECT, wobble=wobble, bias=bias), [(0.0, 0.0)]).std(axis=0)
+    assert spread == pytest.approx(np.hypot(wobble, bias), rel=0.25)
+
+
+def test_the_feet_of_the_half_hidden_are_guessed_and_those_of_the_free_are_not() -> None:
+    """Behind somebody a step aside, seen by less than 60 %; the head is where it was."""
+    guessing = replace(PERFECT, hidden=0.3)
+    free, hidden = edges(guessing, [(0.0, 0.6)]), edges(guessing, [(0.0, 0.6), (0.2, -0.1)])
+    assert np.abs(free).max() < 0.01
+    assert hidden[:, 3].std() > 0.03
+    assert np.abs(hidden[:, 1]).max() < 0.01
 
 
 def test_sampling_keeps_the_rate_whatever_the_jitter() -> None:

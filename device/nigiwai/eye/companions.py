@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who walks together: pairs by how they move on the floor, groups by pairs. Pure; members never leave eye.
+"""Who walks together: pairs by how they move on the floor. Pure; members never leave eye.
 
 For each person the way on the floor is kept for some seconds. Two belong together if they were near each other for as
-long as both were seen, at a distance that hardly changed, with the same velocity, and passed the gate shortly after one
-another the same way. How much each of these says was fitted to simulated visitors (`python -m nigiwai.lab.company`):
-what separates companions from strangers who happen to walk side by side is that the distance stays the same.
+long as both were seen, at a distance that hardly changed, hardly one behind the other, with the same velocity, and
+passed the gate shortly after one another the same way. How much each of these says was fitted to simulated visitors
+(`python -m nigiwai.lab.company --fit`). Groups are made of pairs, and of ages, in kinship.py.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from math import exp, hypot
+from math import hypot
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,16 +33,17 @@ LEAST_SHARED = 5
 LEAST_BESIDE = 8
 BESIDE_M = 0.3
 FAR_M = 2.5
-SURELY = 0.7
 """Of somebody who was not counted: seen with another for this many steps, this far apart at least (a second box on one
-body stands nearer) and at most, and walking with them with this probability.
-"""
+body stands nearer) and at most."""
 
-WEIGHTS = (5.9, -2.9, -1.5, -1.8, -0.7)
-"""Logistic regression: constant; per metre of median distance; per metre of its spread (half of the range from the 10th
-to the 90th percentile); per m/s of difference in velocity; per second between their passages."""
+WEIGHTS = (4.28, -2.46, 0.48, -1.67, -1.1, 0.27, -0.6)
+UNCOUNTED = (1.45, -2.24, 0.23, -1.13, 0.94, 0.13, 0.0)
+"""Logistic regression, both counted, and only one: constant; per metre of median distance; per metre of its spread
+(half of the range from the 10th to the 90th percentile); per m/s of difference in velocity; per metre of median
+distance in the direction of walking; per second that both were seen; per second between their passages."""
 
-TOGETHER = 0.5
+APART = -9.0
+"""Log odds of those of whom it cannot be said."""
 
 
 @dataclass(slots=True)
@@ -91,21 +92,22 @@ class Ways:
         self._ways, self._step = {}, -1
 
     def together(self, a: int, b: int, apart_s: float) -> float:
-        """How likely the two walk together, who passed `apart_s` after one another; 0 if that cannot be told."""
+        """Log odds that two walk together who passed `apart_s` after one another; APART if that cannot be told."""
         seen = features(self.of(a), self.of(b))
-        return 0.0 if seen is None else chance((*seen, apart_s))
+        return APART if seen is None else odds((*seen, apart_s))
 
-    def beside(self, a: int, b: int) -> bool:
-        """Whether b, who was not counted, surely walks with a: beside them, and not their own other half."""
+    def beside(self, a: int, b: int) -> float:
+        """The same of two of whom one was not counted at least, and who must not be two halves of one person."""
+        seen = features(self.of(a), self.of(b), LEAST_BESIDE)
+        return APART if seen is None or seen[0] < BESIDE_M else odds((*seen, 0.0), UNCOUNTED)
+
+    def near(self, a: int, b: int) -> bool:
+        """Whether it can be at all that two walked side by side: asked of everybody, so it is quick."""
         one, other = self._ways.get(a), self._ways.get(b)
-        if one is None or other is None or not _near(one, other):
-            return False
-        seen = features(one, other, LEAST_BESIDE)
-        return seen is not None and seen[0] >= BESIDE_M and chance((*seen, 0.0)) >= SURELY
+        return one is not None and other is not None and _near(one, other)
 
 
 def _near(a: Way, b: Way) -> bool:
-    """Whether it can be at all that two walked side by side: asked of everybody, so it has to be quick."""
     last = min(a.steps[-1], b.steps[-1])
     if last - max(a.steps[0], b.steps[0]) < LEAST_BESIDE - 1 or last not in a.steps or last not in b.steps:
         return False
@@ -113,17 +115,19 @@ def _near(a: Way, b: Way) -> bool:
     return hypot(x - u, y - v) <= FAR_M
 
 
-def features(a: Way, b: Way, least: int = LEAST_SHARED) -> tuple[float, float, float] | None:
-    """Median distance and its spread in m, and mean difference in velocity in m/s, while both were seen."""
+def features(a: Way, b: Way, least: int = LEAST_SHARED) -> tuple[float, float, float, float, float] | None:
+    """While both were seen: median distance and its spread in m, mean difference in velocity in m/s, median distance in
+    the direction in which they walked in m, and for how many seconds."""
     at_b = dict(zip(b.steps, b.places, strict=True))
     shared = [(s, p, at_b[s]) for s, p in zip(a.steps, a.places, strict=True) if s in at_b]
     if len(shared) < least:
         return None
     steps = np.array([s for s, _, _ in shared], np.float64) * STEP_NS / 1e9
-    off = np.array([p for _, p, _ in shared]) - np.array([q for _, _, q in shared])
-    distance = np.hypot(off[:, 0], off[:, 1])
+    one, other = np.array([p for _, p, _ in shared]), np.array([q for _, _, q in shared])
+    off, gone = one - other, one[-1] - one[0] + other[-1] - other[0]
+    distance, ahead = np.hypot(off[:, 0], off[:, 1]), np.abs(off @ gone) / max(float(np.hypot(*gone)), 1e-6)
     low, middle, high = (_quantile(np.sort(distance), q) for q in (0.1, 0.5, 0.9))
-    return middle, (high - low) / 2, _drift(steps, off)
+    return middle, (high - low) / 2, _drift(steps, off), _quantile(np.sort(ahead), 0.5), len(shared) * STEP_NS / 1e9
 
 
 def _quantile(ordered: Floats, q: float) -> float:
@@ -141,25 +145,7 @@ def _drift(t: Floats, off: Floats) -> float:
     return float(np.hypot(*slope))
 
 
-def chance(seen: Sequence[float]) -> float:
-    """The probability of walking together, from distance, spread, difference in velocity and time between passages."""
-    score = WEIGHTS[0] + sum(w * x for w, x in zip(WEIGHTS[1:], seen, strict=True))
-    return 1 / (1 + exp(-max(-60.0, min(60.0, score))))
-
-
-def grouped(pairs: NDArray[np.float64]) -> list[list[int]]:
-    """The groups of N people, given how likely each pair (N, N) walks together: merged while the mean over all pairs
-    between two groups is at least TOGETHER (average linkage), so that one doubtful pair cannot join two families.
-    """
-    groups = [[i] for i in range(len(pairs))]
-    while len(groups) > 1:
-        means = {
-            (i, j): float(pairs[np.ix_(groups[i], groups[j])].mean())
-            for i in range(len(groups))
-            for j in range(i + 1, len(groups))
-        }
-        (i, j), best = max(means.items(), key=lambda item: item[1])
-        if best < TOGETHER:
-            break
-        groups[i] += groups.pop(j)
-    return groups
+def odds(seen: Sequence[float], weights: Sequence[float] = WEIGHTS) -> float:
+    """The log odds of walking together, of what `features` says and the time between passages."""
+    score = weights[0] + sum(w * x for w, x in zip(weights[1:], seen, strict=True))
+    return max(APART, min(-APART, score))

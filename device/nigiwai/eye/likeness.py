@@ -70,6 +70,11 @@ def likeness(stature: Stature | None, looks: tuple[Floats, Floats] | None, fusio
     return Likeness(_chance(fusion.picture * seen + fusion.stature * tall + fusion.constant), band, sex)
 
 
+def child_odds(known: Likeness) -> float:
+    """The log odds of being a child; 0 where nothing is known."""
+    return 0.0 if known.child is None else _odds(known.child)
+
+
 def _odds(chance: float) -> float:
     chance = min(max(chance, 1e-9), 1 - 1e-9)
     return max(-MOST_ODDS, min(MOST_ODDS, log(chance / (1 - chance))))

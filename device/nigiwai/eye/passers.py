@@ -14,13 +14,16 @@ from numpy.typing import NDArray
 
 from nigiwai.clock import BootNs
 from nigiwai.door.traits import Company, Sex
-from nigiwai.eye.companions import KEEP_NS, Ways, grouped
+from nigiwai.eye.companions import APART, KEEP_NS, Ways
 from nigiwai.eye.ground import Ground
-from nigiwai.eye.likeness import Fusion, Likeness, band_of, likeness, sex_of
+from nigiwai.eye.kinship import MOST, kind_of, shares
+from nigiwai.eye.likeness import Fusion, Likeness, band_of, child_odds, likeness, sex_of
 from nigiwai.eye.portraits import Impressions, Portraits
 from nigiwai.eye.release import Person
 from nigiwai.eye.stature import Looks, Stature, Statures, period
 from nigiwai.eye.types import Crossing, Direction, Track
+
+Floats = NDArray[np.float64]
 
 SETTLE_S = 6.0
 """Long enough for a family of five in single file: 4 s; and short beside the quarter of an hour of a table."""
@@ -34,14 +37,8 @@ MOST_NEAR = 20
 LEAST_WAY = 5
 """Steps of a fifth of a second: who was seen for less than a second may have come with anybody."""
 
-CHILDREN = 0.33
-"""The share of children among visitors of a family exhibition, for guessing a group's kind; an assumption."""
-
-CERTAIN = 0.85
-"""How surely somebody who was not counted must be a child, or none, to count as company."""
-
-LIKELY = 0.5
-"""The likeliest kind of group is told if it is likelier than this: families, adults only, or children only."""
+LEAST_ODDS = -3.0
+"""Log odds of walking with anybody of a handful, below which somebody is not looked into."""
 
 
 @dataclass(slots=True)
@@ -57,7 +54,8 @@ class Passer:
     impressions: Impressions | None = None
     stature: Stature | None = None
     known: Likeness = Likeness(None)  # noqa: RUF009 - frozen
-    company: Company | None = None
+    company: Company = Company.UNKNOWN
+    counted: bool = True
 
 
 @dataclass(slots=True)
@@ -81,32 +79,6 @@ class Settled:
     def direction(self) -> Direction:
         """Which way."""
         return self.crossing.direction
-
-
-def child_chance(known: Likeness) -> float:
-    """How likely somebody in a group is a child, where CHILDREN of all are."""
-    even = 0.5 if known.child is None else known.child
-    return even * CHILDREN / (even * CHILDREN + (1 - even) * (1 - CHILDREN))
-
-
-def company_of(children: Sequence[float]) -> Company:
-    """What kind of group people are who are children with these probabilities; unknown where none is likely enough.
-
-    Nobody need be certain: that one of three is a child may be clear where it is not which.
-    """
-    if len(children) == 1:
-        return Company.ALONE
-    numbers = np.array([1.0])  # how likely 0, 1, 2... of them are children
-    for chance in children:
-        numbers = np.convolve(numbers, [1 - chance, chance])
-    mixed = numbers[1:-1]
-    likeliest = max(numbers[0], numbers[-1], mixed.sum())
-    if likeliest <= LIKELY:
-        return Company.UNKNOWN
-    if likeliest == mixed.sum():
-        shares = [mixed[0], mixed[1:2].sum(), mixed[2:].sum()]
-        return (Company.FAMILY_1, Company.FAMILY_2, Company.FAMILY_3)[int(np.argmax(shares))]
-    return Company.ADULTS if likeliest == numbers[0] else Company.CHILDREN
 
 
 class Passers:
@@ -135,6 +107,18 @@ class Passers:
     def waiting(self) -> tuple[Passer, ...]:
         """Those who were counted and not let go yet, oldest first."""
         return tuple(self._waiting)
+
+    def uncounted(self, passer: Passer) -> list[Passer]:
+        """Those near a passer who were not counted, as if they had passed with them: a child whose track broke off at
+        the gate still makes a family of its parent.
+        """
+        counted = {p.number for p in (*self._lately, *self._waiting)}
+        place = (passer.gate, passer.direction, passer.at, passer.crossed)
+        return [
+            Passer(number, *place, other.looks, other.impressions, counted=False)
+            for number, other in self._others.items()
+            if number not in counted and self.ways.near(passer.number, number)
+        ][:MOST_NEAR]
 
     def update(
         self,
@@ -165,12 +149,11 @@ class Passers:
         while self._waiting and (everybody or now - self._waiting[0].at >= SETTLE_S * 1e9):
             passer = self._waiting[0]
             self._measure(passer)
-            if passer.company is None:
-                self._find_company(passer)
+            passer.company = self._company(passer)
             self._waiting.popleft()
             self._lately.append(passer)
             person = Person(
-                company=passer.company or Company.UNKNOWN,
+                company=passer.company,
                 sex=sex_of(passer.known) if "sex" in self._told else Sex.UNKNOWN,
                 band=band_of(passer.known, self._told),
             )
@@ -198,40 +181,32 @@ class Passers:
         """The tracks begin anew: nothing more will be learnt of those who wait."""
         self.ways.forget()
 
-    def _find_company(self, passer: Passer) -> None:
-        """Finds the passer's group and decides its kind for all of its members, so that they agree."""
-        near = [p for p in (*self._lately, *self._waiting) if self._may_belong(passer, p)]
-        near = sorted(near, key=lambda p: (p is not passer, abs(p.at - passer.at)))[:MOST_NEAR]
-        pairs = np.array([[self._pair(a, b) for b in near] for a in near])
-        mine = next(g for g in grouped(pairs) if near.index(passer) in g)
-        members = [near[i] for i in mine]
-        for member in members:
-            self._measure(member)
-        everybody = [*members, *self._uncounted(members)]
-        known = len(everybody) > 1 or self._ways_known(passer)
-        kind = company_of([child_chance(p.known) for p in everybody]) if known else Company.UNKNOWN
-        for member in members:
-            member.company = member.company or kind
+    def _company(self, passer: Passer) -> Company:
+        """The kind of group that a passer came in, as far as that is known."""
+        people, together = self._around(passer)
+        for one in people:
+            self._measure(one)
+        if len(people) == 1 and not self._way_known(passer):
+            return Company.UNKNOWN
+        return kind_of(shares(together, [child_odds(p.known) for p in people], [p.counted for p in people]))
 
-    def _uncounted(self, members: Sequence[Passer]) -> list[Passer]:
-        """Those who walk with one of a group and were not counted, as if they had passed with them: a child whose track
-        broke off at the gate still makes a family of its parent.
-        """
-        counted = {p.number for p in (*self._lately, *self._waiting)}
-        found = []
-        for number, other in self._others.items():
-            if number in counted:
-                continue
-            beside = next((p for p in members if self.ways.beside(p.number, number)), None)
-            if beside is None:
-                continue
-            place = (beside.gate, beside.direction, beside.at, beside.crossed)
-            someone = Passer(number, *place, other.looks, other.impressions)
-            self._measure(someone)
-            # Of whom nothing certain is known may be a bag, a pram or half of somebody.
-            if someone.known.child is not None and not 1 - CERTAIN < someone.known.child < CERTAIN:
-                found.append(someone)
-        return found[:MOST_NEAR]
+    def _around(self, passer: Passer) -> tuple[list[Passer], Floats]:
+        """A passer and those who may have come with them, and the log odds (N, N) of each pair's walking together."""
+        near = [p for p in (*self._lately, *self._waiting) if p is not passer and self._may_belong(passer, p)]
+        near = sorted(near, key=lambda p: abs(p.at - passer.at))[:MOST_NEAR]
+        everybody = [passer, *near, *self.uncounted(passer)]
+        odds = np.full((len(everybody), len(everybody)), APART)
+        chosen, left = [0], list(range(1, len(everybody)))
+        while left and len(chosen) < MOST:
+            newest = chosen[-1]
+            for i in left:
+                odds[newest, i] = odds[i, newest] = self._odds(everybody[newest], everybody[i])
+            best = max(left, key=lambda i: odds[i, chosen].max())
+            if odds[best, chosen].max() < LEAST_ODDS:
+                break
+            chosen.append(best)
+            left.remove(best)
+        return [everybody[i] for i in chosen], odds[np.ix_(chosen, chosen)]
 
     def _measure(self, passer: Passer) -> None:
         """Says what is known by now of the person who passed, and of no other whom the track showed as well."""
@@ -244,10 +219,13 @@ class Passers:
         near = abs(other.at - passer.at) <= APART_S * 1e9
         return near and (other.gate, other.direction) == (passer.gate, passer.direction)
 
-    def _pair(self, a: Passer, b: Passer) -> float:
-        apart_s = abs(a.at - b.at) / 1e9
-        return 0.0 if a.number == b.number else self.ways.together(a.number, b.number, apart_s)
+    def _odds(self, a: Passer, b: Passer) -> float:
+        if a.number == b.number:
+            return APART
+        if not (a.counted and b.counted):
+            return self.ways.beside(a.number, b.number)
+        return self.ways.together(a.number, b.number, abs(a.at - b.at) / 1e9)
 
-    def _ways_known(self, passer: Passer) -> bool:
+    def _way_known(self, passer: Passer) -> bool:
         """Whether enough was seen of them to say that they walked with nobody."""
         return len(self.ways.of(passer.number).steps) >= LEAST_WAY
