@@ -11,7 +11,12 @@ Sources
 
 from functools import cache
 from itertools import pairwise
-from math import erf, exp, pi, sqrt
+from math import erf, pi, sqrt
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
 
 AGES = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 25, 35, 45, 55, 65, 80)
 MEAN_CM: dict[str, tuple[float, ...]] = {
@@ -47,21 +52,18 @@ def usual_m(age: int) -> float:
 
 
 @cache
-def _people(first: int, last: int) -> tuple[tuple[float, float], ...]:
-    """Mean and standard deviation in cm, shoes on, for each sex and year of age first..last, all equally likely."""
-    return tuple(
-        (_between(AGES, MEAN_CM[sex], age) + SHOES_CM, _between(AGES, SD_CM[sex], age))
-        for sex in ("m", "f")
-        for age in range(first, last + 1)
-    )
+def _people(first: int, last: int) -> tuple[Floats, Floats]:
+    """Means and standard deviations in cm, shoes on, for each sex and year of age first..last, all equally likely."""
+    everybody = [(sex, age) for sex in ("m", "f") for age in range(first, last + 1)]
+    means = np.array([_between(AGES, MEAN_CM[sex], age) + SHOES_CM for sex, age in everybody])
+    return means, np.array([_between(AGES, SD_CM[sex], age) for sex, age in everybody])
 
 
-def _density(people: tuple[tuple[float, float], ...], stature_cm: float, error_cm: float) -> float:
-    total = 0.0
-    for mean, sd in people:
-        spread = sqrt(sd * sd + error_cm * error_cm)
-        total += exp(-0.5 * ((stature_cm - mean) / spread) ** 2) / spread
-    return total / len(people) / sqrt(2 * pi)
+def _density(people: tuple[Floats, Floats], stature_cm: float, error_cm: float) -> float:
+    means, sds = people
+    spread = np.sqrt(sds * sds + error_cm * error_cm)
+    total = float((np.exp(-0.5 * ((stature_cm - means) / spread) ** 2) / spread).sum())
+    return total / len(means) / sqrt(2 * pi)
 
 
 def child_probability(stature_m: float, error_m: float) -> float:
@@ -77,5 +79,6 @@ def child_probability(stature_m: float, error_m: float) -> float:
 
 def share_below(stature_m: float, first: int, last: int) -> float:
     """The share of people of first..last years who are, with shoes, less tall than that."""
-    people = _people(first, last)
-    return sum((1 + erf((100 * stature_m - mean) / sd / sqrt(2))) / 2 for mean, sd in people) / len(people)
+    means, sds = (values.tolist() for values in _people(first, last))
+    tall = 100 * stature_m
+    return sum((1 + erf((tall - mean) / sd / sqrt(2))) / 2 for mean, sd in zip(means, sds, strict=True)) / len(means)

@@ -16,6 +16,7 @@ reckoned once, seven people take 3^6 steps and not the 877 partings one by one.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from math import comb, exp
 
 import numpy as np
@@ -100,28 +101,35 @@ def kind_of(told: Shares) -> Company:
 def _groups(together: Floats, child: Sequence[float]) -> Floats:
     """(2^N, N + 1) the weight of each set of people as a group, by how many of them are children."""
     n = len(child)
+    odds, walked = np.exp(child).tolist(), (together - JOINED).tolist()
     ages, pairs = [np.ones(1)], [0.0]
     weights = np.zeros((1 << n, n + 1))
     for mask in range(1, 1 << n):
         newest = mask.bit_length() - 1
         before = mask ^ (1 << newest)
-        ages.append(np.convolve(ages[before], [1.0, exp(child[newest])]))
-        pairs.append(pairs[before] + sum(float(together[newest, i]) - JOINED for i in range(newest) if before >> i & 1))
+        ages.append(np.zeros(len(ages[before]) + 1))
+        ages[mask][:-1] = ages[before]
+        ages[mask][1:] += ages[before] * odds[newest]
+        pairs.append(pairs[before] + sum(walked[newest][i] for i in range(newest) if before >> i & 1))
         size = mask.bit_count()
         fit = exp(TOGETHER * pairs[mask] * (2 / size) ** 0.5) if size > 1 else 1.0
-        usual = [frequency(size - k, k) / comb(size, k) for k in range(size + 1)]
-        weights[mask, : size + 1] = np.array(usual) * ages[mask] * fit
+        weights[mask, : size + 1] = _usual(size) * ages[mask] * fit
     return weights
 
 
-def _partings(weights: Floats, everybody: int) -> Floats:
-    """(2^N,) the weight of all ways to part each set of `everybody` into groups."""
-    total = np.zeros(everybody + 2)
-    total[0] = 1.0
+@cache
+def _usual(size: int) -> Floats:
+    """(size + 1,) how frequent it is that certain so many of a group are children."""
+    return np.array([frequency(size - k, k) / comb(size, k) for k in range(size + 1)])
+
+
+def _partings(weights: Floats, everybody: int) -> list[float]:
+    """The weight of all ways to part each set of `everybody` into groups."""
+    total, weight = [1.0] + [0.0] * everybody, weights.tolist()
     for mask in sorted(_subsets(everybody)):
         if mask:
             first = mask & -mask
-            total[mask] = sum(weights[first | sub] * total[mask ^ first ^ sub] for sub in _subsets(mask ^ first))
+            total[mask] = sum(weight[first | sub] * total[mask ^ first ^ sub] for sub in _subsets(mask ^ first))
     return total
 
 

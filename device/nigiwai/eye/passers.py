@@ -56,6 +56,8 @@ class Passer:
     known: Likeness = Likeness(None)  # noqa: RUF009 - frozen
     company: Company = Company.UNKNOWN
     counted: bool = True
+    measured: tuple[BootNs | None, int] | None = None
+    """Up to which look at their height, and how many at themselves, they were measured."""
 
 
 @dataclass(slots=True)
@@ -210,6 +212,11 @@ class Passers:
 
     def _measure(self, passer: Passer) -> None:
         """Says what is known by now of the person who passed, and of no other whom the track showed as well."""
+        seen_to = passer.looks.every.at[-1] if passer.looks else None
+        news = seen_to, len(passer.impressions.at) if passer.impressions else 0
+        if news == passer.measured:
+            return
+        passer.measured = news
         first, last = period(passer.looks, passer.at)
         passer.stature = self._statures.stature(passer.looks, passer.at)
         seen = None if passer.impressions is None else passer.impressions.between(first, last)

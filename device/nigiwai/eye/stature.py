@@ -82,16 +82,18 @@ class Stature:
 
 def statures_m(view: View, boxes: Floats) -> Floats:
     """The heights (N,) of upright people in boxes (N, 4), in metres; NaN where the ray meets no floor."""
-    feet = np.stack(((boxes[:, 0] + boxes[:, 2]) / 2, boxes[:, 3]), axis=1)
-    ahead = view.to_floor(feet)[:, 1]
-    row = view.flat(np.stack((feet[:, 0], boxes[:, 1]), axis=1))[:, 1]
-    _, down, forward = view.axes()
-    tall = np.full(len(boxes), ADULT_M)
-    for _ in range(2):
-        # the crown P = (X, Y, z) lies on the row of the box's top: (P - C) . down = row * (P - C) . forward
-        y = ahead + (TOES_M + HEAD_M) * tall / ADULT_M
-        tall = view.height_m - y * (down[1] - row * forward[1]) / (down[2] - row * forward[2])
-    return tall
+    ends = np.empty((len(boxes), 2, 2))  # feet and crown, in the middle of the box
+    ends[:, :, 0] = (boxes[:, :1] + boxes[:, 2:3]) / 2
+    ends[:, 0, 1], ends[:, 1, 1] = boxes[:, 3], boxes[:, 1]
+    below, row = view.flat(ends)[..., 1].T
+    _, down, forward = view.axes().tolist()
+    drop = -(below * down[2] + forward[2])
+    ahead = (below * down[1] + forward[1]) * view.height_m / np.where(drop > 1e-6, drop, np.nan)
+    # the crown P = (X, Y, z) lies on the row of the box's top: (P - C) . down = row * (P - C) . forward
+    slope = (down[1] - row * forward[1]) / (down[2] - row * forward[2])
+    grown: Floats = view.height_m - slope * (ahead + TOES_M + HEAD_M)
+    own: Floats = view.height_m - slope * (ahead + (TOES_M + HEAD_M) * grown / ADULT_M)
+    return own
 
 
 @dataclass(slots=True)
@@ -141,9 +143,13 @@ class Statures:
             return
         boxes = np.array([t.detected or t.xyxy for t in due])
         others = np.array([best_box(t) for t in tracks])
-        usable = whole(boxes, self._ground.view.size) & (hidden_share(boxes, others) <= MOST_HIDDEN)
-        tall = np.where(usable, statures_m(self._ground.view, boxes), np.nan).tolist()
-        for track, metres, behind in zip(due, tall, covered(boxes, others).tolist(), strict=True):
+        before = _before(boxes, others)
+        usable = whole(boxes, self._ground.view.size) & (_hidden(boxes, *before) <= MOST_HIDDEN)
+        if not usable.any():
+            return
+        tall = np.full(len(boxes), np.nan)
+        tall[usable] = statures_m(self._ground.view, boxes[usable])
+        for track, metres, behind in zip(due, tall.tolist(), _covered(boxes, *before).tolist(), strict=True):
             if SMALLEST_M < metres < TALLEST_M:
                 looks = self._looks.setdefault(track.number, Looks())
                 for series in (looks.every,) if behind else (looks.every, looks.free):
@@ -235,7 +241,10 @@ def _before(boxes: Floats, others: Floats) -> tuple[NDArray[np.bool_], Floats]:
 
 def hidden_share(boxes: Floats, others: Floats) -> Floats:
     """(N,) the share of each box that the nearer (lower in the picture) of some other boxes covers most of."""
-    nearer, shared = _before(boxes, others)
+    return _hidden(boxes, *_before(boxes, others))
+
+
+def _hidden(boxes: Floats, nearer: NDArray[np.bool_], shared: Floats) -> Floats:
     area = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
     share: Floats = np.where(nearer, shared.prod(axis=2), 0.0).max(axis=1, initial=0.0) / np.maximum(area, 1e-9)
     return share
@@ -246,6 +255,9 @@ def covered(boxes: Floats, others: Floats) -> NDArray[np.bool_]:
 
     others: may hold the boxes themselves; nobody stands before themselves if both are the very same numbers.
     """
-    nearer, shared = _before(boxes, others)
+    return _covered(boxes, *_before(boxes, others))
+
+
+def _covered(boxes: Floats, nearer: NDArray[np.bool_], shared: Floats) -> NDArray[np.bool_]:
     wide = (boxes[:, 2] - boxes[:, 0])[:, None]
     return np.asarray((nearer & (shared[..., 0] > 0.1 * wide) & (shared[..., 1] > 0)).any(axis=1))
