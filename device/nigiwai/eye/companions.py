@@ -37,7 +37,7 @@ FAR_M = 2.5
 body stands nearer) and at most."""
 
 WEIGHTS = (4.28, -2.46, 0.48, -1.67, -1.1, 0.27, -0.6)
-UNCOUNTED = (1.45, -2.24, 0.23, -1.13, 0.94, 0.13, 0.0)
+UNCOUNTED = (1.01, -2.35, 0.72, -1.31, 1.0, 0.15, 0.0)
 """Logistic regression, both counted, and only one: constant; per metre of median distance; per metre of its spread
 (half of the range from the 10th to the 90th percentile); per m/s of difference in velocity; per metre of median
 distance in the direction of walking; per second that both were seen; per second between their passages."""
