@@ -63,7 +63,7 @@ def test_a_table_is_told_in_words_with_corrected_shares() -> None:
     assert told.families is not None
     assert (told.children.said, told.families.said) == (50, 100)
     for estimate in (told.children, told.families):
-        assert 0 <= estimate.low < estimate.share <= estimate.high <= 1
+        assert 0 <= estimate.low < estimate.share < estimate.high <= 1
         assert estimate.basis == "simulation"
     jsonschema.Draft202012Validator(schema.schema_of(Traits)).validate(json.loads(told.to_json()))
 

@@ -18,8 +18,8 @@ from nigiwai.link.zone import load_zone, stamp
 from nigiwai.settings import Settings
 
 Basis = Literal["simulation", "audit"]
-CHILD = Confusion(Rate(0.7, 10), Rate(0.014, 74))
-IN_FAMILY = Confusion(Rate(0.444, 27, 2.04), Rate(0.193, 57, 1.42))
+CHILD = Confusion(Rate(0.767, 30), Rate(0.005, 205))
+IN_FAMILY = Confusion(Rate(0.649, 57, 2.23), Rate(0.135, 178, 1.51))
 """How often eye says child, and family, of those who are and of the others, unknown counted as not said: of people in
 rendered recordings who were counted, with heights and the trait model (`python -m nigiwai.lab.rendered`)."""
 
