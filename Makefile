@@ -12,6 +12,8 @@
 
 PYTHON ?= python3
 VENV   := .venv
+# So many tests run beside each other: one for each core, four at most.
+WORKERS ?= $(shell n=$$(nproc 2>/dev/null || echo 1); [ $$n -lt 4 ] && echo $$n || echo 4)
 BIN    := $(VENV)/bin
 PIP    := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
@@ -22,7 +24,7 @@ demo: $(VENV)/.core broker
 	@$(BIN)/nigiwai demo $(if $(ONCE),--once)
 
 test: $(VENV)/.dev broker lint
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadgroup $(ARGS)
 
 proof: $(VENV)/.dev broker
 	@NIGIWAI_PROOF=1 $(BIN)/python -m pytest --timeout=7200 $(ARGS)

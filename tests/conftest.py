@@ -30,6 +30,22 @@ hypothesis.settings.load_profile("nigiwai")
 
 Nigiwai = Callable[..., "subprocess.CompletedProcess[str]"]
 
+ONE_AT_A_TIME = ROOT / "tests" / "system"
+"""These share machines of one name and one network."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tells what may not run beside each other where several tests run at once: a file's tests, and the machines'.
+
+    The machines come first, since they take longest in one row.
+    """
+    items.sort(key=lambda item: ONE_AT_A_TIME not in item.path.parents)
+    if not config.pluginmanager.hasplugin("xdist"):
+        return
+    for item in items:
+        group = ONE_AT_A_TIME if ONE_AT_A_TIME in item.path.parents else item.path
+        item.add_marker(pytest.mark.xdist_group(str(group.relative_to(ROOT))))
+
 
 def run_nigiwai(*arguments: object, timeout_s: float = 120, **environment: str) -> "subprocess.CompletedProcess[str]":
     """The finished command with what it printed."""
