@@ -11,7 +11,7 @@ from models.synthetic import stature as recipe
 from nigiwai.clock import BootNs
 from nigiwai.eye import growth
 from nigiwai.eye.ground import given
-from nigiwai.eye.stature import HEAD_M, TOES_M, Stature, Statures, covered, level, statures_m, whole
+from nigiwai.eye.stature import HEAD_M, TOES_M, Stature, Statures, covered, is_whole, level, statures_m, whole
 from nigiwai.eye.types import Track
 from nigiwai.eye.view import View
 from tests.conftest import ROOT
@@ -243,3 +243,12 @@ def test_the_bundled_clips_people_are_measured_to_five_centimetres() -> None:
     assert len(found) >= 0.9 * len(true)
     assert errors[len(errors) // 2] <= 0.03
     assert all(abs(found[n].metres - true[n]) <= 3 * found[n].error_m for n in found)
+
+
+def test_one_box_is_asked_as_many_are() -> None:
+    rng = np.random.default_rng(8)
+    low = rng.uniform(0, (600, 340), (400, 2))
+    boxes = np.concatenate((low, low + rng.uniform((10, 20), (120, 160), (400, 2))), 1)
+    many = whole(boxes, VIEW.size).tolist()
+    assert many == [is_whole(tuple(box), VIEW.size) for box in boxes.tolist()]
+    assert 40 < sum(many) < 360

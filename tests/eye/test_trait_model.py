@@ -18,7 +18,7 @@ from nigiwai.errors import ModelError, SettingsError
 from nigiwai.eye.likeness import Fusion, Likeness, band_of, likeness, sex_of
 from nigiwai.eye.manifest import MANIFEST, find_trait_model, load_manifest
 from nigiwai.eye.portrait import cut, window
-from nigiwai.eye.portraits import A_FRAME, MOST, Impressions, Portraits
+from nigiwai.eye.portraits import A_FRAME, MOST, STEP_NS, Impressions, Portraits
 from nigiwai.eye.stature import Stature
 from nigiwai.eye.trait_model import TraitModel
 from nigiwai.eye.types import Track
@@ -216,9 +216,9 @@ def test_few_are_looked_at_in_a_frame_and_everybody_in_turn() -> None:
     eye = Eye()
     portraits = Portraits(eye)
     people = [track(n, 60.0 * n, 100 - n) for n in range(1, 10)]
-    for i in range(5):
-        portraits.update(IMAGE, people, BootNs(i * 100_000_000))
-    assert eye.shown == [A_FRAME] * 4 + [A_FRAME]
+    for i in range(10):
+        portraits.update(IMAGE, people, BootNs(i * STEP_NS // 2))
+    assert eye.shown == [A_FRAME] * 5, "no oftener than every STEP_NS"
     assert all(portraits.of(n) is not None for n in range(1, 10))
 
 

@@ -10,6 +10,7 @@ passed the gate shortly after one another the same way. How much each of these s
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import hypot
+from statistics import fmean
 
 import numpy as np
 from numpy.typing import NDArray
@@ -122,27 +123,32 @@ def features(a: Way, b: Way, least: int = LEAST_SHARED) -> tuple[float, float, f
     shared = [(s, p, at_b[s]) for s, p in zip(a.steps, a.places, strict=True) if s in at_b]
     if len(shared) < least:
         return None
-    steps = np.array([s for s, _, _ in shared], np.float64) * STEP_NS / 1e9
-    one, other = np.array([p for _, p, _ in shared]), np.array([q for _, _, q in shared])
-    off, gone = one - other, one[-1] - one[0] + other[-1] - other[0]
-    distance, ahead = np.hypot(off[:, 0], off[:, 1]), np.abs(off @ gone) / max(float(np.hypot(*gone)), 1e-6)
-    low, middle, high = (_quantile(np.sort(distance), q) for q in (0.1, 0.5, 0.9))
-    return middle, (high - low) / 2, _drift(steps, off), _quantile(np.sort(ahead), 0.5), len(shared) * STEP_NS / 1e9
+    off = [(x - u, y - v) for _, (x, y), (u, v) in shared]
+    (_, first, one), (_, last, other) = shared[0], shared[-1]
+    gone = last[0] - first[0] + other[0] - one[0], last[1] - first[1] + other[1] - one[1]
+    far = max(hypot(*gone), 1e-6)
+    distance = sorted(hypot(x, y) for x, y in off)
+    ahead = sorted(abs(x * gone[0] + y * gone[1]) / far for x, y in off)
+    low, middle, high = (_quantile(distance, q) for q in (0.1, 0.5, 0.9))
+    drift = _drift([s * STEP_NS / 1e9 for s, _, _ in shared], off)
+    return middle, (high - low) / 2, drift, _quantile(ahead, 0.5), len(shared) * STEP_NS / 1e9
 
 
-def _quantile(ordered: Floats, q: float) -> float:
+def _quantile(ordered: Sequence[float], q: float) -> float:
     """As numpy has it by default; for a few numbers that takes a tenth of the time."""
     at = q * (len(ordered) - 1)
     low = int(at)
     high = min(low + 1, len(ordered) - 1)
-    return float(ordered[low] + (at - low) * (ordered[high] - ordered[low]))
+    return ordered[low] + (at - low) * (ordered[high] - ordered[low])
 
 
-def _drift(t: Floats, off: Floats) -> float:
+def _drift(t: Sequence[float], off: Sequence[tuple[float, float]]) -> float:
     """How fast one moves as seen from the other, in m/s: the slope of a straight line through the offsets."""
-    centred = t - t.mean()
-    slope = centred @ (off - off.mean(axis=0)) / max(float(centred @ centred), 1e-9)
-    return float(np.hypot(*slope))
+    mean = fmean(t)
+    centred = [a - mean for a in t]
+    square = max(sum(a * a for a in centred), 1e-9)
+    x, y = (sum(a * place[i] for a, place in zip(centred, off, strict=True)) for i in (0, 1))
+    return hypot(x, y) / square
 
 
 def odds(seen: Sequence[float], weights: Sequence[float] = WEIGHTS) -> float:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from nigiwai.clock import BootNs
 from nigiwai.eye.portrait import cut
-from nigiwai.eye.stature import best_box, hidden_share, whole
+from nigiwai.eye.stature import Box, best_box, hidden_share, is_whole, whole
 from nigiwai.eye.types import Track
 
 Floats = NDArray[np.float64]
@@ -23,6 +23,9 @@ Floats = NDArray[np.float64]
 A_FRAME = 2
 MOST = 3
 LARGER = 1.2
+STEP_NS = 200_000_000
+"""So often it is asked who is worth a look."""
+
 AGAIN_NS = 400_000_000
 """A further look at somebody who is not larger than before comes this much later: another pose."""
 
@@ -77,6 +80,7 @@ class Portraits:
     def __init__(self, model: Looking) -> None:
         self._model = model
         self._known: dict[int, Impressions] = {}
+        self._step = -1
         self.looked = 0
         """At how many windows the model was run."""
 
@@ -88,13 +92,16 @@ class Portraits:
         """Looks at those of one frame whom it is worth looking at."""
         here = {t.number for t in tracks}
         self._known = {n: seen for n, seen in self._known.items() if n in here}
-        seen = [t for t in tracks if t.seen and self._times(t.number) < MOST]
-        if not seen:
+        if at // STEP_NS == self._step:
             return
-        boxes = np.array([best_box(t) for t in seen])
-        clear = clear_of(boxes, np.array([best_box(t) for t in tracks]), (image.shape[1], image.shape[0]))
-        due = [(t, box) for t, box, ok in zip(seen, boxes.tolist(), clear.tolist(), strict=True) if ok]
-        due = [(t, box) for t, box in due if self._worth(t.number, box, at)]
+        self._step = at // STEP_NS
+        size = image.shape[1], image.shape[0]
+        due = [(t, best_box(t)) for t in tracks if t.seen and self._times(t.number) < MOST]
+        due = [(t, box) for t, box in due if self._worth(t.number, box, at) and is_whole(box, size, LEAST_PX)]
+        if not due:  # for most frames: asked before arrays are made
+            return
+        hidden = hidden_share(np.array([box for _, box in due]), np.array([best_box(t) for t in tracks]))
+        due = [pair for pair, share in zip(due, hidden.tolist(), strict=True) if share <= MOST_HIDDEN]
         due = sorted(due, key=lambda pair: (self._times(pair[0].number), pair[1][1] - pair[1][3]))[:A_FRAME]
         if due:
             self._look(image, due, at)
@@ -103,13 +110,13 @@ class Portraits:
         known = self._known.get(number)
         return len(known.at) if known else 0
 
-    def _worth(self, number: int, box: list[float], at: BootNs) -> bool:
+    def _worth(self, number: int, box: Box, at: BootNs) -> bool:
         known = self._known.get(number)
         if known is None:
             return True
         return box[3] - box[1] >= LARGER * known.height_px[-1] or at - known.at[-1] >= AGAIN_NS
 
-    def _look(self, image: NDArray[np.uint8], due: list[tuple[Track, list[float]]], at: BootNs) -> None:
+    def _look(self, image: NDArray[np.uint8], due: list[tuple[Track, Box]], at: BootNs) -> None:
         bands, sexes = self._model.look([cut(image, box, self._model.size) for _, box in due])
         self.looked += len(due)
         for (track, box), band, sex in zip(due, bands, sexes, strict=True):

@@ -29,6 +29,7 @@ from nigiwai.eye.types import Track
 from nigiwai.eye.view import View
 
 Floats = NDArray[np.float64]
+Box = tuple[float, float, float, float]
 
 TOES_M = 0.13
 HEAD_M = 0.07
@@ -43,7 +44,9 @@ LEAST_PX = 40.0
 BROADEST = 0.75
 """Width over height of a box that is still one upright person; more is sitting, a trolley, two people."""
 
-STEP_NS = 100_000_000
+STEP_NS = 200_000_000
+"""So often everybody is measured. Looks as near to one another share half of their error."""
+
 MOST = 40
 LEAST = 4
 LEAST_SPAN_S = 0.4
@@ -132,24 +135,28 @@ class Statures:
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
         self._looks: dict[int, Looks] = {}
+        self._step = -1
         self.usable = ground.view.tilt_deg <= MOST_TILT_DEG
 
     def update(self, tracks: Sequence[Track], at: BootNs) -> None:
         """Takes one frame's look at everybody who is wholly and clearly in view."""
         here = {t.number for t in tracks}
         self._looks = {n: looks for n, looks in self._looks.items() if n in here}
-        due = [t for t in tracks if t.seen and self._due(t.number, at)]
-        if not due or not self.usable:
+        if not self.usable or at // STEP_NS == self._step:
             return
-        boxes = np.array([t.detected or t.xyxy for t in due])
-        others = np.array([best_box(t) for t in tracks])
+        self._step = at // STEP_NS
+        due = [(t, t.detected or t.xyxy) for t in tracks if t.seen]
+        due = [(t, box) for t, box in due if is_whole(box, self._ground.view.size)]
+        if not due:
+            return
+        boxes, others = np.array([box for _, box in due]), np.array([best_box(t) for t in tracks])
         before = _before(boxes, others)
-        usable = whole(boxes, self._ground.view.size) & (_hidden(boxes, *before) <= MOST_HIDDEN)
+        usable = _hidden(boxes, *before) <= MOST_HIDDEN
         if not usable.any():
             return
         tall = np.full(len(boxes), np.nan)
         tall[usable] = statures_m(self._ground.view, boxes[usable])
-        for track, metres, behind in zip(due, tall.tolist(), _covered(boxes, *before).tolist(), strict=True):
+        for (track, _), metres, behind in zip(due, tall.tolist(), _covered(boxes, *before).tolist(), strict=True):
             if SMALLEST_M < metres < TALLEST_M:
                 looks = self._looks.setdefault(track.number, Looks())
                 for series in (looks.every,) if behind else (looks.every, looks.free):
@@ -170,16 +177,12 @@ class Statures:
         middle = median(metres)
         scatter = 1.4826 * median(abs(m - middle) for m in metres)
         guessed = 0.0 if series is looks.free else HIDDEN_SD
-        # Looks a tenth of a second apart share half of their error.
+        # Neighbouring looks share half of their error.
         share = hypot(PERSON_SD, guessed, self._ground.scale_sd, 1.25 * scatter / middle / sqrt(len(metres) / 2))
         return Stature(middle, middle * share) if middle * share <= MOST_ERROR_M else None
 
-    def _due(self, number: int, at: BootNs) -> bool:
-        looks = self._looks.get(number)
-        return looks is None or at - looks.every.at[-1] >= STEP_NS
 
-
-def best_box(track: Track) -> tuple[float, float, float, float]:
+def best_box(track: Track) -> Box:
     """Where somebody is, for asking whom they cover: as they were seen, else as they are expected."""
     seen = track.detected if track.seen else None
     return track.xyxy if seen is None or seen[0] != seen[0] else seen  # NaN is not itself
@@ -232,10 +235,20 @@ def whole(boxes: Floats, size: tuple[int, int], least_px: float = LEAST_PX) -> N
     return upright
 
 
+def is_whole(box: Box, size: tuple[int, int], least_px: float = LEAST_PX) -> bool:
+    """The same of one box: of a few, plain numbers are asked faster than arrays."""
+    left, top, right, bottom = box
+    width, height = size
+    inside = (
+        left > EDGE * width and top > EDGE * height and right < width - EDGE * width and bottom < height - EDGE * height
+    )
+    return inside and bottom - top >= least_px and right - left <= BROADEST * (bottom - top)
+
+
 def _before(boxes: Floats, others: Floats) -> tuple[NDArray[np.bool_], Floats]:
     """(N, M) whether each of the others is nearer (lower in the picture), (N, M, 2) how wide and high both share."""
     low = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
-    shared = np.clip(low - np.maximum(boxes[:, None, :2], others[None, :, :2]), 0, None)
+    shared = np.maximum(low - np.maximum(boxes[:, None, :2], others[None, :, :2]), 0.0)
     return others[None, :, 3] > boxes[:, None, 3], shared
 
 
@@ -245,8 +258,9 @@ def hidden_share(boxes: Floats, others: Floats) -> Floats:
 
 
 def _hidden(boxes: Floats, nearer: NDArray[np.bool_], shared: Floats) -> Floats:
-    area = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
-    share: Floats = np.where(nearer, shared.prod(axis=2), 0.0).max(axis=1, initial=0.0) / np.maximum(area, 1e-9)
+    area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    over = shared[..., 0] * shared[..., 1] * nearer
+    share: Floats = over.max(axis=1, initial=0.0) / np.maximum(area, 1e-9)
     return share
 
 

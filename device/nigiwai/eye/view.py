@@ -11,12 +11,35 @@ d focal lengths from the picture's middle would be at d / (1 - distortion d^2) t
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from math import cos, radians, sin, tan
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+
+
+def _bend(radius: Floats, distortion: float) -> Floats:
+    """Where the lens puts points that a pinhole would put `radius` focal lengths from the middle."""
+    if not distortion:
+        return radius
+    root: Floats = 2 * radius / (1 + np.sqrt(1 + 4 * distortion * radius**2))
+    return root
+
+
+# Asked several times a frame, and the same all day.
+@lru_cache(maxsize=64)
+def _focal_px(width_px: int, fov_deg: float, distortion: float) -> float:
+    return width_px / 2 / float(_bend(np.array(tan(radians(fov_deg) / 2)), distortion))
+
+
+@lru_cache(maxsize=64)
+def _axes(tilt_deg: float) -> Floats:
+    s, c = sin(radians(tilt_deg)), cos(radians(tilt_deg))
+    axes = np.array([[1.0, 0.0, 0.0], [0.0, -s, -c], [0.0, c, -s]])
+    axes.setflags(write=False)
+    return axes
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +55,7 @@ class View:
     @property
     def focal_px(self) -> float:
         """Focal length in pixels, in the middle of the picture."""
-        return self.size[0] / 2 / float(self._bend(np.array(tan(radians(self.fov_deg) / 2))))
-
-    def _bend(self, radius: Floats) -> Floats:
-        """Where the lens puts points that a pinhole would put `radius` focal lengths from the middle."""
-        k = self.distortion
-        if not k:
-            return radius
-        root: Floats = 2 * radius / (1 + np.sqrt(1 + 4 * k * radius**2))
-        return root
+        return _focal_px(self.size[0], self.fov_deg, self.distortion)
 
     def flat(self, pixels: Floats) -> Floats:
         """Pixels (..., 2) as a pinhole of focal length 1 would show them, from the middle of the picture."""
@@ -52,8 +67,7 @@ class View:
 
     def axes(self) -> Floats:
         """(3, 3) rows: the directions right, down and forward of the camera, in X, Y, Z."""
-        s, c = sin(radians(self.tilt_deg)), cos(radians(self.tilt_deg))
-        return np.array([[1.0, 0.0, 0.0], [0.0, -s, -c], [0.0, c, -s]])
+        return _axes(self.tilt_deg)
 
     def project(self, points: Floats) -> Floats:
         """Pixels (..., 2) of points (..., 3) in metres; NaN for points less than 5 cm in front of the camera."""
@@ -62,7 +76,7 @@ class View:
         at = seen[..., :2] / depth
         if self.distortion:
             radius = np.hypot(at[..., :1], at[..., 1:])
-            at = at * self._bend(radius) / np.maximum(radius, 1e-12)
+            at = at * _bend(radius, self.distortion) / np.maximum(radius, 1e-12)
         pixels: Floats = at * self.focal_px + np.array(self.size) / 2
         return pixels
 
