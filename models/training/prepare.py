@@ -16,8 +16,9 @@ import cv2
 import numpy as np
 
 from models.training.boxes import Floats
-from models.training.cache import build_set
+from models.training.cache import ImageSet, build_set
 from models.training.errors import Skipped
+from models.training.kept import take
 from models.training.shards import Labelled, read_animation, read_shard
 
 
@@ -32,18 +33,23 @@ def prepare(data: Path, cache: Path) -> list[str]:
         items = chain.from_iterable(read_shard(shard, skipped) for shard in shards)
         made = build_set(cache, name, items, 1_000_000)
         names.append(name)
-        print(f"{name}: {len(made)} images, {sum(len(b) for b in made.xyxy)} boxes")
+        print(f"{name}: {len(made)} images, {sum(len(b) for b in made.xyxy)} boxes{taught(made, cache)}")
     for path in sorted((data / "unlabelled").glob("*.gif")):
         name = f"unlabelled-{path.stem}"
         made = build_set(cache, name, read_animation(path), 1_000_000)
         names.append(name)
-        print(f"{name}: {len(made)} frames")
+        print(f"{name}: {len(made)} frames{taught(made, cache)}")
     panoramas = sorted((data / "synthetic-parts" / "hdri").glob("*.hdr"))
     if panoramas:
         made = build_set(cache, "empty-panoramas", views(panoramas, skipped), 1_000_000)
         print(f"empty-panoramas: {len(made)} views")
     print(f"skipped: {skipped.summary()}", flush=True)
     return names
+
+
+def taught(made: ImageSet, cache: Path) -> str:
+    """What is said of the set's labels by teachers, which are laid into the cache where they are kept."""
+    return ", teachers' labels kept with the recipe" if take(made, cache) else ""
 
 
 def views(panoramas: list[Path], skipped: Skipped, each: int = 40) -> Iterator[Labelled]:

@@ -6,6 +6,7 @@ import io
 import json
 import random
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from models.evaluation.reference import Found
 from models.training.augment import DECAY, TRUNK, compose, empty_window
 from models.training.cache import build_set, load_set, save_labels
 from models.training.errors import DataError, Skipped
+from models.training.kept import FOLDER, keep, take
 from models.training.prepare import cut
 from models.training.shards import decode_image, parse_scene, parse_yolo, read_animation, read_shard
 from models.training.teacher import fuse, relabel, teach
@@ -228,3 +230,40 @@ def test_a_panorama_gives_the_view_that_lies_ahead() -> None:
 
     assert ahead[16, 32, 0] == pytest.approx(1.0)
     assert right.max() == 0.0
+
+
+def test_kept_labels_come_back_for_the_set_they_were_made_of_and_for_no_other(cached: Path, tmp_path: Path) -> None:
+    own = load_set(cached, "train")
+    rng = np.random.default_rng(5)
+    low = [rng.uniform(0, 30, (3, 2)).astype(np.float32) for _ in range(len(own))]
+    low[1] = low[1][:0]
+    taught = replace(
+        own,
+        xyxy=[np.concatenate((a, a + 9.0), 1) for a in low],
+        weight=[np.full(len(a), 0.6, np.float32) for a in low],
+        ignore=[np.arange(len(a)) == 1 for a in low],
+    )
+    path = keep(own, taught, tmp_path / "labels")
+
+    assert take(own, cached, tmp_path / "labels")
+    back = load_set(cached, "train", "teacher")
+    for a, b in zip(taught.xyxy, back.xyxy, strict=True):
+        np.testing.assert_allclose(b, a, atol=1 / 32)
+    assert [w.tolist() for w in back.weight] == [w.tolist() for w in taught.weight]
+    assert [i.tolist() for i in back.ignore] == [i.tolist() for i in taught.ignore]
+
+    other = replace(own, xyxy=[b + 1 for b in own.xyxy])
+    assert not take(other, cached, tmp_path / "labels")
+    assert not take(own, cached, tmp_path / "none")
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(DataError, match="not kept labels"):
+        take(own, cached, tmp_path / "labels")
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.npz")), ids=lambda p: p.stem)
+def test_labels_that_are_kept_are_whole(path: Path) -> None:
+    with np.load(path) as kept:
+        people = int(kept["count"].sum())
+        assert len(kept["xyxy"]) == len(kept["weight"]) == len(kept["ignore"]) == people > 0
+        assert (kept["xyxy"][:, 2:] >= kept["xyxy"][:, :2]).all()
+        assert kept["weight"].max() <= 100
