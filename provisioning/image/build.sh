@@ -12,6 +12,8 @@ OUT=${1:-}
 RELEASE=${2:-}
 ARCH=${ARCH:-arm64}
 SUITE=trixie
+# shellcheck source=provisioning/virtual/foreign.sh
+. "$HERE/../virtual/foreign.sh"
 PACKAGES=systemd,systemd-sysv,systemd-timesyncd,dbus,udev,kmod,python3,python3-venv,ca-certificates,tzdata,nftables,openssl
 PACKAGES=$PACKAGES,openssh-client,openssh-server,network-manager,dnsmasq-base,iw,wpasupplicant,avahi-daemon,cloud-init,sudo
 PACKAGES=$PACKAGES,e2fsprogs,fdisk,util-linux-extra,fake-hwclock,rauc,rauc-service,mtools
@@ -31,8 +33,9 @@ for tool in mmdebstrap systemd-nspawn genimage mcopy mkfs.vfat mke2fs ${RAUC_KEY
 done
 
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+trap 'end_foreign; rm -rf "$work"' EXIT
 root=$work/root
+begin_foreign
 
 # The Pi's packages come with a key that is named here and believed for this one archive only.
 sources=()
@@ -45,16 +48,13 @@ else
     PACKAGES=$PACKAGES,linux-image-$ARCH,initramfs-tools
 fi
 
-if [ ${#sources[@]} -gt 0 ]; then
-    mmdebstrap --variant=minbase --arch="$ARCH" --include="$PACKAGES" "$SUITE" "$root" "" "${sources[@]}"
-else
-    mmdebstrap --variant=minbase --arch="$ARCH" --include="$PACKAGES" "$SUITE" "$root"
-fi
+# mmdebstrap looks for Debian's own entry of an emulator, and cannot know of ours.
+debian() { mmdebstrap --variant=minbase --arch="$ARCH" --skip=check/qemu --include="$PACKAGES" "$SUITE" "$root" "$@"; }
+if [ ${#sources[@]} -gt 0 ]; then debian "" "${sources[@]}"; else debian; fi
 
 mkdir -p "$root/boot/firmware"
 # In a container, so that /proc is there and nothing reaches this machine's own services.
-systemd-nspawn --quiet --register=no --keep-unit --console=pipe --directory="$root" --bind-ro="$(readlink -f "$RELEASE"):/mnt" \
-    /mnt/provisioning/install.sh --no-start </dev/null
+within "$root" --bind-ro="$(readlink -f "$RELEASE"):/mnt" /mnt/provisioning/install.sh --no-start
 
 # cloud-init reads the boot partition, as on Raspberry Pi OS, and nothing else.
 install -D -m 644 "$HERE/cloud.cfg" "$root/etc/cloud/cloud.cfg.d/99-nigiwai.cfg"
