@@ -31,8 +31,6 @@ build() {
     [ -e "$CARD.key" ] || openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 3650 -subj "/CN=virtual card" \
         -keyout "$CARD.key" -out "$CARD.crt" 2>/dev/null
     rm -f "$CARD.img" "$CARD.raucb"
-    begin_foreign
-    trap end_foreign EXIT
     ARCH=$ARCH RAUC_KEY=$CARD.key RAUC_CERT=$CARD.crt BOOT_SIZE=${BOOT_SIZE:-128M} ROOT_SIZE=${ROOT_SIZE:-2G} \
         "$HERE/../image/build.sh" "$CARD.img" "$MACHINES/bundle$OF"
 }

@@ -44,6 +44,7 @@ begin_foreign() {
     [ -n "$OF" ] || return 0
     local qemu=$MACHINES/qemu-user
     if [ ! -x "$qemu/usr/bin/qemu-$MACHINE" ]; then
+        mkdir -p "$MACHINES"
         rm -rf "$qemu" "$qemu.part"
         mmdebstrap --quiet --variant=extract --include=qemu-user trixie "$qemu.part"
         mv "$qemu.part" "$qemu"

@@ -251,4 +251,7 @@ def test_one_box_is_asked_as_many_are() -> None:
     boxes = np.concatenate((low, low + rng.uniform((10, 20), (120, 160), (400, 2))), 1)
     many = whole(boxes, VIEW.size).tolist()
     assert many == [is_whole(tuple(box), VIEW.size) for box in boxes.tolist()]
+    margin, (wide, high) = 0.012 * np.array(VIEW.size), (boxes[:, 2:] - boxes[:, :2]).T
+    within = ((boxes[:, :2] > margin) & (boxes[:, 2:] < VIEW.size - margin)).all(axis=1)
+    assert many == (within & (high >= 40) & (wide <= 0.75 * high)).tolist()
     assert 40 < sum(many) < 360

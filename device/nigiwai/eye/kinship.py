@@ -33,7 +33,11 @@ KINDS: dict[tuple[int, int], float] = {
     (1, 0): 0.34, (2, 0): 0.20, (3, 0): 0.05, (1, 1): 0.12, (2, 1): 0.11,
     (1, 2): 0.06, (2, 2): 0.07, (2, 3): 0.02, (0, 2): 0.03,
 }  # fmt: skip
-"""How frequent groups of so many grown-ups and children are; an assumption of a family exhibition, as in the lab."""
+"""How frequent groups of so many grown-ups and children are; an assumption of a family exhibition, by which the
+lab's visitors come as well."""
+
+FAMILIES = (Company.FAMILY_1, Company.FAMILY_2, Company.FAMILY_3)
+"""By 1, 2, 3 and more children."""
 
 RARE, RARER = 0.01, 0.3
 """Every other group is as frequent as RARE, and by RARER less for each further member."""
@@ -92,7 +96,7 @@ def shares(together: Floats, child: Sequence[float], counted: Sequence[bool] | N
 def kind_of(told: Shares) -> Company:
     """The likeliest kind; unknown where none is likely enough."""
     if sum(told.families) > LIKELY:
-        return (Company.FAMILY_1, Company.FAMILY_2, Company.FAMILY_3)[int(np.argmax(told.families))]
+        return FAMILIES[int(np.argmax(told.families))]
     kinds = {Company.ALONE: told.alone, Company.ADULTS: told.adults, Company.CHILDREN: told.children}
     best = max(kinds, key=lambda kind: kinds[kind])
     return best if kinds[best] > LIKELIEST else Company.UNKNOWN

@@ -150,7 +150,6 @@ class Passers:
         settled = []
         while self._waiting and (everybody or now - self._waiting[0].at >= SETTLE_S * 1e9):
             passer = self._waiting[0]
-            self._measure(passer)
             passer.company = self._company(passer)
             self._waiting.popleft()
             self._lately.append(passer)

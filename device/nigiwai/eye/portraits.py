@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from nigiwai.clock import BootNs
 from nigiwai.eye.portrait import cut
-from nigiwai.eye.stature import Box, best_box, hidden_share, is_whole, whole
+from nigiwai.eye.stature import Box, best_box, hidden_share, whole
 from nigiwai.eye.types import Track
 
 Floats = NDArray[np.float64]
@@ -71,7 +71,10 @@ class Impressions:
 
 def clear_of(boxes: Floats, others: Floats, size: tuple[int, int]) -> NDArray[np.bool_]:
     """(N,) who of boxes (N, 4) is seen whole, large and free enough of others (M, 4) to be looked at."""
-    return np.asarray(whole(boxes, size, LEAST_PX) & (hidden_share(boxes, others) <= MOST_HIDDEN))
+    clear = whole(boxes, size, LEAST_PX)
+    if clear.any():
+        clear[clear] = hidden_share(boxes[clear], others) <= MOST_HIDDEN
+    return clear
 
 
 class Portraits:
@@ -97,11 +100,11 @@ class Portraits:
         self._step = at // STEP_NS
         size = image.shape[1], image.shape[0]
         due = [(t, best_box(t)) for t in tracks if t.seen and self._times(t.number) < MOST]
-        due = [(t, box) for t, box in due if self._worth(t.number, box, at) and is_whole(box, size, LEAST_PX)]
-        if not due:  # for most frames: asked before arrays are made
+        due = [(t, box) for t, box in due if self._worth(t.number, box, at)]
+        if not due:
             return
-        hidden = hidden_share(np.array([box for _, box in due]), np.array([best_box(t) for t in tracks]))
-        due = [pair for pair, share in zip(due, hidden.tolist(), strict=True) if share <= MOST_HIDDEN]
+        clear = clear_of(np.array([box for _, box in due]), np.array([best_box(t) for t in tracks]), size)
+        due = [pair for pair, ok in zip(due, clear.tolist(), strict=True) if ok]
         due = sorted(due, key=lambda pair: (self._times(pair[0].number), pair[1][1] - pair[1][3]))[:A_FRAME]
         if due:
             self._look(image, due, at)

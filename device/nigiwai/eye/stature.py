@@ -228,15 +228,11 @@ def _break(tall: list[float]) -> int | None:
 
 def whole(boxes: Floats, size: tuple[int, int], least_px: float = LEAST_PX) -> NDArray[np.bool_]:
     """(N,) which boxes show a whole upright person, away from the picture's edges and large enough."""
-    margin = EDGE * np.array([*size, *size])
-    inside = (boxes[:, :2] > margin[:2]).all(axis=1) & (boxes[:, 2:] < np.array(size) - margin[2:]).all(axis=1)
-    high, wide = boxes[:, 3] - boxes[:, 1], boxes[:, 2] - boxes[:, 0]
-    upright: NDArray[np.bool_] = inside & (high >= least_px) & (wide <= BROADEST * high)
-    return upright
+    return np.array([is_whole(tuple(box), size, least_px) for box in boxes.tolist()], np.bool_)
 
 
 def is_whole(box: Box, size: tuple[int, int], least_px: float = LEAST_PX) -> bool:
-    """The same of one box: of a few, plain numbers are asked faster than arrays."""
+    """The same of one box. Of the few there are plain numbers are asked faster than arrays."""
     left, top, right, bottom = box
     width, height = size
     inside = (

@@ -22,6 +22,7 @@ from nigiwai.eye.companions import BESIDE_M, LEAST_BESIDE, features
 from nigiwai.eye.gates import Gates
 from nigiwai.eye.ground import given
 from nigiwai.eye.growth import OLDEST_CHILD
+from nigiwai.eye.kinship import FAMILIES
 from nigiwai.eye.likeness import band_of
 from nigiwai.eye.passers import APART_S, Passer, Passers
 from nigiwai.eye.portraits import Portraits
@@ -154,7 +155,7 @@ def fit(pairs: Sequence[Pair], ridge: float = 1e-2) -> Floats:
 def true_company(visitor: Visitor) -> Company:
     """The kind of group that the visitor truly came with."""
     if visitor.adults and visitor.children:
-        return (Company.FAMILY_1, Company.FAMILY_2, Company.FAMILY_3)[min(visitor.children, 3) - 1]
+        return FAMILIES[min(visitor.children, len(FAMILIES)) - 1]
     if visitor.adults + visitor.children == 1:
         return Company.ALONE
     return Company.ADULTS if visitor.adults else Company.CHILDREN

@@ -27,7 +27,7 @@ from nigiwai.eye.likeness import Fusion
 from nigiwai.eye.passers import Passer, Passers
 from nigiwai.eye.pipeline import Pipeline
 from nigiwai.eye.portraits import Portraits
-from nigiwai.eye.stature import best_box
+from nigiwai.eye.stature import Box, best_box
 from nigiwai.eye.trait_model import TraitModel
 from nigiwai.eye.types import Frame
 from nigiwai.eye.view import View
@@ -38,7 +38,6 @@ from nigiwai.settings import Settings, load
 
 LEAST_IOU = 0.3
 _PATIENCE_S = 10.0
-Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)

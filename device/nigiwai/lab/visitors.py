@@ -13,21 +13,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from nigiwai.eye import kinship
 from nigiwai.eye.growth import AGES, MEAN_CM, SD_CM, SHOES_CM
 from nigiwai.lab.crowd import STEP_S, Crowd, Floats, Moment, _Floor
 
-KINDS: tuple[tuple[float, int, int], ...] = (
-    (0.34, 1, 0),
-    (0.20, 2, 0),
-    (0.05, 3, 0),
-    (0.12, 1, 1),
-    (0.11, 2, 1),
-    (0.06, 1, 2),
-    (0.07, 2, 2),
-    (0.02, 2, 3),
-    (0.03, 0, 2),
-)
-"""Share of the groups, adults (13 and over), children (to 12)."""
+KINDS = tuple((share, adults, children) for (adults, children), share in kinship.KINDS.items())
+"""Share of the groups, adults (13 and over), children (to 12): as many families come as eye assumes."""
 
 
 @dataclass(frozen=True, slots=True)
