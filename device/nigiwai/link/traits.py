@@ -19,7 +19,7 @@ from nigiwai.settings import Settings
 
 Basis = Literal["simulation", "audit"]
 CHILD = Confusion(Rate(0.767, 30), Rate(0.005, 205))
-IN_FAMILY = Confusion(Rate(0.649, 57, 2.23), Rate(0.118, 178, 1.51))
+IN_FAMILY = Confusion(Rate(0.618, 57, 2.23), Rate(0.138, 178, 1.51))
 """How often eye says child, and family, of those who are and of the others, unknown counted as not said: of people in
 rendered recordings who were counted, with heights and the trait model (`python -m nigiwai.lab.rendered`)."""
 
