@@ -55,8 +55,9 @@ def footage(args: argparse.Namespace) -> None:
     name = f"{args.view}-{args.rate:g}-{args.seed}".replace(".", "_")  # what follows a dot would be taken for a suffix
     bodies, kind = load_bodies(args.set), args.view
     make_footage(
-        name, bodies, args.out, args.seed, kind, args.rate, args.seconds, args.fps, oldest_child=args.oldest_child
-    )
+        name, bodies, args.out, args.seed, kind, args.rate, args.seconds, args.fps,
+        oldest_child=args.oldest_child, line_m=args.line,
+    )  # fmt: skip
 
 
 def parser() -> argparse.ArgumentParser:
@@ -92,7 +93,10 @@ def parser() -> argparse.ArgumentParser:
     one.set_defaults(run=clip)
     one = commands.add_parser("footage", help="write a longer recording with crossings and tracks")
     one.add_argument("--set", choices=sorted(SETS), default="heldout")
-    one.add_argument("--view", choices=("oblique", "steep"), default="oblique")
+    one.add_argument(
+        "--view", choices=("oblique", "tilted", "steep"), default="oblique", help="30, 60 or 90 degrees down"
+    )
+    one.add_argument("--line", type=float, help="where people are counted, metres beyond the door; less than 0: inside")
     one.add_argument("--rate", type=float, default=0.4, help="people per metre of door and second, up to 1.8")
     one.add_argument("--seconds", type=float, default=60.0)
     one.add_argument("--fps", type=int, default=15)

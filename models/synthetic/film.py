@@ -5,7 +5,7 @@ NAME.mp4            the film
 NAME.truth.jsonl    crossings: {"t": seconds, "gate": "door", "direction": "in" | "out"}
 NAME.tracks.jsonl   a line a frame: who is where, boxes as in the training shards
 NAME.mot.txt        the same in MOTChallenge form: frame, id, left, top, width, height, 1, 1, visible
-NAME.gates.toml     the door line in the picture, as the device's settings take it
+NAME.gates.toml     the line in the picture, as the device's settings take it
 """
 
 import time
@@ -48,11 +48,17 @@ class Film:
     fps: int
     seconds: float
     seed: int
+    line_m: float = 0.0
+    """Where people are counted: y of the line, as wide as the door, that they cross. 0 is the door, less is inside."""
 
 
 def crossings(film: Film) -> list[Crossing]:
     """Crossings within the film, by time."""
-    found = [c for cast in film.cast for c in find_crossings(cast.actor.number, cast.way, film.place.door_half_m)]
+    found = [
+        c
+        for cast in film.cast
+        for c in find_crossings(cast.actor.number, cast.way, film.place.door_half_m, film.line_m)
+    ]
     return sorted((c for c in found if 0 <= c.t < film.seconds), key=lambda c: (c.t, c.number))
 
 
@@ -112,18 +118,18 @@ def draw_frames(film: Film, every: int = 1) -> Iterator[tuple[NDArray[np.uint8],
         yield picture, frame_truth(film, frame, things, drawing)
 
 
-def gate_toml(camera: Camera, door_half_m: float) -> str:
-    """The door's ground line and a point inside, in normalised picture coordinates; bent lines get more points."""
+def gate_toml(camera: Camera, door_half_m: float, line_m: float = 0.0) -> str:
+    """The ground line and a point inside, in normalised picture coordinates; bent lines get more points."""
     count = 2 if camera.distortion < 0.02 else 7
-    line = [(float(x), 0.0, 0.0) for x in np.linspace(-door_half_m, door_half_m, count)]
+    line = [(float(x), line_m, 0.0) for x in np.linspace(-door_half_m, door_half_m, count)]
     size = np.array([camera.width, camera.height])
     pixels, front = camera.project(line)
-    inside, _ = camera.project([(0.0, -1.2, 0.0)])
+    inside, _ = camera.project([(0.0, line_m - 1.2, 0.0)])
     shown = [p / size for p, seen in zip(pixels, front, strict=True) if seen]
     points = ", ".join(f"[{min(max(x, 0), 1):.4f}, {min(max(y, 0), 1):.4f}]" for x, y in shown)
     x, y = inside[0] / size
     return (
-        "# The door line on the floor, where feet cross; normalised picture coordinates.\n"
+        "# The line on the floor that feet cross; normalised picture coordinates.\n"
         f'[[gate]]\nname = "door"\nline = [{points}]\ninside = [{min(max(x, 0), 1):.4f}, {min(max(y, 0), 1):.4f}]\n'
     )
 
@@ -154,7 +160,7 @@ def write_film(film: Film, folder: Path, every: int = 1, crf: int = 25, mot: boo
 
     folder.mkdir(parents=True, exist_ok=True)
     beside(folder, film.name, ".truth.jsonl").write_text(truth_lines(film))
-    beside(folder, film.name, ".gates.toml").write_text(gate_toml(film.camera, film.place.door_half_m))
+    beside(folder, film.name, ".gates.toml").write_text(gate_toml(film.camera, film.place.door_half_m, film.line_m))
     total = round(film.seconds * film.fps)
     tracks, boxes, started = [], [], time.monotonic()
     with av.open(str(beside(folder, film.name, ".mp4")), "w") as out:

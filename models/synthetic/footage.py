@@ -20,7 +20,7 @@ from models.synthetic.paths import Leg, Route, Trajectory, clear_of_things, leas
 from models.synthetic.rooms import Place, build_place
 from models.synthetic.scene import draw_group, join_hands
 
-View = Literal["oblique", "steep"]
+View = Literal["oblique", "tilted", "steep"]
 MAX_RATE = 1.8  # people per metre and second
 FAR_OUT_M, FAR_IN_M = 5.0, -5.5
 LANES = 8  # lanes tried for a company
@@ -28,11 +28,15 @@ CROWD_MPS = 1.05  # pace in a dense crowd, below the comfortable one
 
 
 def footage_camera(view: View, rng: np.random.Generator, width: int, height: int) -> Camera:
-    """A camera that sees the door line in the middle: 30 degrees down, or straight down from above it."""
+    """A camera that looks 30 degrees down at the door, 60 degrees down at it, or straight down half a metre inside."""
     if view == "steep":
         return Camera(
             width, height, (float(rng.normal(0, 0.15)), -0.55, float(rng.uniform(3.0, 3.6))), 90.0, 0.0, 0.0, 95.0, 0.15
         )
+    if view == "tilted":
+        up = float(rng.uniform(3.0, 3.6))
+        eye = float(rng.normal(0, 0.2)), -up / np.tan(np.radians(60)), up
+        return Camera(width, height, eye, 60.0, float(rng.normal(0, 3)), 0.0, 85.0, 0.1)
     up = float(rng.uniform(2.5, 3.2))
     return Camera(
         width,
@@ -44,6 +48,14 @@ def footage_camera(view: View, rng: np.random.Generator, width: int, height: int
         float(rng.uniform(74, 92)),
         0.08,
     )
+
+
+def counting_line(view: View, camera: Camera) -> float:
+    """y of the line where people are counted: where the picture's middle is, as the installation guide asks.
+
+    From straight above that is under the camera, inside the door, and people are in view on both of its sides.
+    """
+    return camera.eye[1] if view == "steep" else 0.0
 
 
 def lane(way_in: bool, half: float, spread: float, rng: np.random.Generator) -> float:
@@ -161,8 +173,12 @@ def make_footage(
     share_in: float = 0.6,
     draw: bool = True,
     oldest_child: int = 11,
+    line_m: float | None = None,
 ) -> Film:
-    """Plan a recording and write it; without `draw` nothing is written and only the plan comes back."""
+    """Plan a recording and write it; without `draw` nothing is written and only the plan comes back.
+
+    line_m: y of the line where people are counted; None for the one that suits the view.
+    """
     rng = np.random.default_rng([2028, seed])
     camera = footage_camera(view, rng, *size)
     half = float(rng.uniform(0.9, 1.5))
@@ -170,7 +186,8 @@ def make_footage(
     place = build_place(kind, camera, bodies, rng, door_half=half, crowded=0.4)
     place.blocked = [b for b in place.blocked if abs(b[0]) > half]
     cast = plan_flow(bodies, place, rate, seconds, share_in, rng, oldest_child)
-    film = Film(name, camera, place, cast, fps, seconds, seed)
+    line_m = counting_line(view, camera) if line_m is None else line_m
+    film = Film(name, camera, place, cast, fps, seconds, seed, line_m)
     if draw:
         write_film(film, folder, mot=True)
     return film

@@ -166,9 +166,9 @@ def trajectory(route: Route, leg_m: float, phase: float = 0.0) -> Trajectory:
     return Walker(route, leg_m, phase).run()
 
 
-def find_crossings(number: int, way: Trajectory, door_half_m: float) -> list[Crossing]:
-    """All crossings of the line by one trajectory, in time order."""
-    x, y = way.xy[:, 0], way.xy[:, 1]
+def find_crossings(number: int, way: Trajectory, door_half_m: float, line_m: float = 0.0) -> list[Crossing]:
+    """All crossings of the line y = `line_m` by one trajectory, in time order."""
+    x, y = way.xy[:, 0], way.xy[:, 1] - line_m
     out: list[Crossing] = []
     side, last_zero = 0.0, 0.0
     valid = False

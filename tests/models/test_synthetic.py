@@ -169,11 +169,11 @@ def flow() -> Film:
     return plan(crowd)
 
 
-def plan(crowd: list[Body]) -> Film:
+def plan(crowd: list[Body], view: footage.View = "oblique", line_m: float | None = None) -> Film:
     """The plan of one short recording."""
     from pathlib import Path
 
-    return footage.make_footage("plan", crowd, Path("unused"), 5, "oblique", 1.2, 8.0, draw=False)
+    return footage.make_footage("plan", crowd, Path("unused"), 5, view, 1.2, 8.0, draw=False, line_m=line_m)
 
 
 def test_nobody_walks_through_anybody(flow: Film) -> None:
@@ -193,6 +193,32 @@ def test_every_crossing_is_a_passage_of_the_ground_point(flow: Film) -> None:
     for c in found:
         before, after = (ways[c.number].state(c.t + d).xy[1] for d in (-0.8, 0.8))
         assert (before > 0 > after) if c.direction == "in" else (before < 0 < after)
+
+
+@pytest.mark.parametrize(("view", "tilt_deg"), [("oblique", 30.0), ("tilted", 60.0), ("steep", 90.0)])
+def test_people_are_counted_where_the_picture_has_its_middle(view: footage.View, tilt_deg: float) -> None:
+    import tomllib
+
+    film = plan([stick_figure(str(k), age) for k, age in enumerate((6, 30, 40))], view)
+    line = tomllib.loads(gate_toml(film.camera, film.place.door_half_m, film.line_m))["gate"][0]["line"]
+
+    assert film.camera.tilt_deg == tilt_deg
+    assert 0.4 < line[len(line) // 2][1] < 0.6
+    for c in crossings(film):
+        way = next(cast.way for cast in film.cast if cast.actor.number == c.number)
+        before, after = (way.state(c.t + d).xy[1] - film.line_m for d in (-0.8, 0.8))
+        assert (before > 0 > after) if c.direction == "in" else (before < 0 < after)
+
+
+def test_the_counting_line_can_be_laid_elsewhere() -> None:
+    crowd = [stick_figure(str(k), age) for k, age in enumerate((6, 30, 40))]
+    middle, door = plan(crowd, "steep"), plan(crowd, "steep", 0.0)
+
+    ways = {c.actor.number: c.way for c in door.cast}
+    assert door.line_m == 0.0 > middle.line_m
+    assert {c.number for c in crossings(door)} & {c.number for c in crossings(middle)}
+    for c in crossings(door):
+        assert abs(ways[c.number].state(c.t).xy[1]) < 0.05
 
 
 def test_truth_is_the_same_to_the_byte() -> None:
