@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.conftest import SHARED
+from tests.conftest import ROOT, SHARED
 
 pytest.importorskip("onnx", reason="the evaluation needs the extra `train`")
 pytest.importorskip("cv2", reason="the evaluation needs OpenCV")
@@ -25,7 +25,16 @@ from models.evaluation.report import Judged, halves
 from models.evaluation.sets import caviar_boxes, load_all, scene_notes
 from models.evaluation.times import multiply_adds, times
 from models.evaluation.tracked import Tracked
-from models.evaluation.wobble import errors_against, foot_of, link, residuals, truth_paths
+from models.evaluation.wobble import (
+    errors_against,
+    floor_points,
+    foot_of,
+    link,
+    residuals,
+    summary,
+    truth_paths,
+    wobble_against,
+)
 from models.training.boxes import iou, nms
 from models.training.errors import DataError, ModelFileError, Skipped
 from nigiwai.eye.manifest import Thresholds
@@ -118,6 +127,49 @@ def test_wobble_against_truth_forgives_a_steady_error_and_ends_at_gaps() -> None
     assert (len(first), len(second)) == (20, 19)
     assert first[0].tolist() == [3, 3, 100]
     assert float(residuals(first[:, :2], first[:, 2], 13).max()) < 1e-4
+
+
+CLIP_TRACKS = ROOT / "models" / "demo" / "entrance.tracks.jsonl"
+
+
+def test_people_stand_more_evenly_than_the_lower_edges_of_their_true_boxes_go() -> None:
+    floor, boxes = floor_points(CLIP_TRACKS, (640, 360)), truth_paths(CLIP_TRACKS)
+    runs: dict[int, list[list[float]]] = {}
+    for n, (points, people) in enumerate(zip(floor, boxes, strict=True)):
+        for number, box in people.items():
+            runs.setdefault(number, []).append([n, *points[number], *foot_of(box[None])[0], box[3] - box[1]])
+    whole = [np.array(run, np.float32) for run in runs.values()]
+    walks = [w for run in whole for w in np.split(run, np.flatnonzero(np.diff(run[:, 0]) > 1) + 1) if len(w) >= 15]
+
+    standing, edges = (summary([residuals(w[:, k : k + 2], w[:, 5], 15) for w in walks]).rms for k in (1, 3))
+
+    assert len(walks) > 10
+    assert standing < 0.005 < 0.03 < edges
+    near = [float(np.abs(w[:, 3] - w[:, 1]).mean() / w[:, 5].mean()) for w in walks]
+    assert max(near) < 0.15  # the same people, and in pixels
+
+
+def test_tracks_are_held_against_where_people_stand() -> None:
+    floor, boxes = floor_points(CLIP_TRACKS, (640, 360)), truth_paths(CLIP_TRACKS)
+    stood = [
+        [(*box[:3], floor[n][number][1] + 2) for number, box in people.items()] for n, people in enumerate(boxes[:60])
+    ]
+    found = iter(Found(np.array(rows, np.float32).reshape(-1, 4), np.ones(len(rows), np.float32)) for rows in stood)
+
+    told = wobble_against(
+        lambda _: next(found), [np.zeros((360, 640, 3), np.uint8)] * 60, CLIP_TRACKS, 15.0, 0.5, standing=True
+    )
+
+    assert told.frames > 30
+    assert told.rms < 0.03  # what is left is the middle of the box beside the axis of the body
+
+
+def test_tracks_that_no_renderer_wrote_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "x.tracks.jsonl"
+    path.write_text('{"frame": 0}\n')
+
+    with pytest.raises(DataError, match=r"x\.tracks\.jsonl: not the tracks of a rendered clip"):
+        floor_points(path, (640, 360))
 
 
 def convolution(path: Path, kind: int) -> Path:
