@@ -5,6 +5,7 @@ import argparse
 from pathlib import Path
 
 from models.synthetic.bodies import SETS, load_bodies
+from models.synthetic.footage import VIEWS
 from models.synthetic.render import Renderer
 from models.synthetic.scene import AGES, DECOYS, EVERYDAY, STEEP
 from models.synthetic.shards import write_shard
@@ -93,9 +94,7 @@ def parser() -> argparse.ArgumentParser:
     one.set_defaults(run=clip)
     one = commands.add_parser("footage", help="write a longer recording with crossings and tracks")
     one.add_argument("--set", choices=sorted(SETS), default="heldout")
-    one.add_argument(
-        "--view", choices=("oblique", "tilted", "steep"), default="oblique", help="30, 60 or 90 degrees down"
-    )
+    one.add_argument("--view", choices=VIEWS, default="oblique", help="30, 45, 60 or 90 degrees down")
     one.add_argument("--line", type=float, help="where people are counted, metres beyond the door; less than 0: inside")
     one.add_argument("--rate", type=float, default=0.4, help="people per metre of door and second, up to 1.8")
     one.add_argument("--seconds", type=float, default=60.0)

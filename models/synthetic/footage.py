@@ -7,7 +7,7 @@ People keep left by habit (as on most Japanese stairs and passages), come alone 
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -20,7 +20,9 @@ from models.synthetic.paths import Leg, Route, Trajectory, clear_of_things, leas
 from models.synthetic.rooms import Place, build_place
 from models.synthetic.scene import draw_group, join_hands
 
-View = Literal["oblique", "tilted", "steep"]
+View = Literal["oblique", "slanted", "tilted", "steep"]
+VIEWS = get_args(View)
+FROM_ABOVE_DEG: dict[View, float] = {"slanted": 45.0, "tilted": 60.0}
 MAX_RATE = 1.8  # people per metre and second
 FAR_OUT_M, FAR_IN_M = 5.0, -5.5
 LANES = 8  # lanes tried for a company
@@ -28,15 +30,15 @@ CROWD_MPS = 1.05  # pace in a dense crowd, below the comfortable one
 
 
 def footage_camera(view: View, rng: np.random.Generator, width: int, height: int) -> Camera:
-    """A camera that looks 30 degrees down at the door, 60 degrees down at it, or straight down half a metre inside."""
+    """A camera that looks at the door from 30, 45 or 60 degrees above, or straight down half a metre inside it."""
     if view == "steep":
         return Camera(
             width, height, (float(rng.normal(0, 0.15)), -0.55, float(rng.uniform(3.0, 3.6))), 90.0, 0.0, 0.0, 95.0, 0.15
         )
-    if view == "tilted":
+    if tilt := FROM_ABOVE_DEG.get(view):
         up = float(rng.uniform(3.0, 3.6))
-        eye = float(rng.normal(0, 0.2)), -up / np.tan(np.radians(60)), up
-        return Camera(width, height, eye, 60.0, float(rng.normal(0, 3)), 0.0, 85.0, 0.1)
+        eye = float(rng.normal(0, 0.2)), -up / np.tan(np.radians(tilt)), up
+        return Camera(width, height, eye, tilt, float(rng.normal(0, 3)), 0.0, 85.0, 0.1)
     up = float(rng.uniform(2.5, 3.2))
     return Camera(
         width,

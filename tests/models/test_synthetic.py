@@ -195,7 +195,9 @@ def test_every_crossing_is_a_passage_of_the_ground_point(flow: Film) -> None:
         assert (before > 0 > after) if c.direction == "in" else (before < 0 < after)
 
 
-@pytest.mark.parametrize(("view", "tilt_deg"), [("oblique", 30.0), ("tilted", 60.0), ("steep", 90.0)])
+@pytest.mark.parametrize(
+    ("view", "tilt_deg"), [("oblique", 30.0), ("slanted", 45.0), ("tilted", 60.0), ("steep", 90.0)]
+)
 def test_people_are_counted_where_the_picture_has_its_middle(view: footage.View, tilt_deg: float) -> None:
     import tomllib
 
