@@ -45,3 +45,4 @@ def test_a_camera_known_to_look_straight_down_begins_people_earlier(
     open_pipeline(settings, open_detector(settings))
 
     assert [config.high_score for config in made] == [begins]
+    assert [config == config.from_above() for config in made] == [begins == 0.4]  # and follows them as seen from there

@@ -257,3 +257,32 @@ def test_the_assignment_is_the_cheapest(n: int, m: int, seed: int) -> None:
     assert len({rows[k] for k in taken}) == len(taken)
     total = sum(cost.ravel()[taken]) + alone * (n - len(taken))
     assert total == pytest.approx(best(0, frozenset(range(m))))
+
+
+def above(x: float, y: float, wide: float = 90.0, high: float = 90.0) -> Box:
+    """Somebody, or something, seen from straight above."""
+    return (x - wide / 2, y - high / 2, x + wide / 2, y + high / 2)
+
+
+@pytest.mark.parametrize(("config", "people"), [(TrackerConfig(), 2), (TrackerConfig().from_above(), 1)])
+def test_what_lies_within_somebody_seen_from_above_is_a_part_of_them(config: TrackerConfig, people: int) -> None:
+    """A trolley case at somebody's heels; seen from the side a child before its parent is as much within."""
+    frames = [detections(above(200, 80 + 12 * i), above(215, 105 + 12 * i, 50, 36)) for i in range(20)]
+
+    assert len(numbers(follow(Tracker(config), frames))) == people
+
+
+@pytest.mark.parametrize(("offset", "people"), [(0, 1), (30, 2), (60, 2)])
+def test_two_side_by_side_seen_from_above_stay_two(offset: float, people: int) -> None:
+    """60 px is two thirds of their breadth, and 30 a third: a smaller one who sticks out is somebody."""
+    frames = [detections(above(200, 80 + 12 * i), above(200 + offset, 80 + 12 * i, 66, 66)) for i in range(20)]
+
+    assert len(numbers(follow(Tracker(TrackerConfig().from_above()), frames))) == people
+
+
+@pytest.mark.parametrize(("config", "people"), [(TrackerConfig(), 1), (TrackerConfig().from_above(), 2)])
+def test_from_above_nobody_comes_back_from_behind_anybody(config: TrackerConfig, people: int) -> None:
+    walk = [detections(above(200, 60 + 12 * i)) for i in range(28)]
+    hidden = [detections() if 10 <= i < 20 else seen for i, seen in enumerate(walk)]
+
+    assert len(numbers(follow(Tracker(config), hidden))) == people

@@ -8,7 +8,7 @@ from nigiwai.eye.detector import Detector
 from nigiwai.eye.gates import Gates
 from nigiwai.eye.ground import measured
 from nigiwai.eye.lookout import Lookout
-from nigiwai.eye.manifest import Entry, find_model, find_trait_model
+from nigiwai.eye.manifest import FROM_ABOVE_DEG, Entry, find_model, find_trait_model
 from nigiwai.eye.pipeline import Pipeline
 from nigiwai.eye.stopwatch import Stopwatch
 from nigiwai.eye.tracker import Tracker
@@ -66,9 +66,14 @@ def open_pipeline(
             'gate: none is set; draw one, such as [[gate]] name = "door", line = [[0.0, 0.75], [1.0, 0.75]],'
             " inside = [0.5, 0.4]"
         )
-    tilt_deg = None if settings.view is None else settings.view.tilt_deg
-    tracker = Tracker(TrackerConfig(high_score=detector.entry.thresholds.high_at(tilt_deg)))
+    tracker = Tracker(tracker_config(detector.entry, None if settings.view is None else settings.view.tilt_deg))
     looking = None if every_frame else lookout or Lookout(settings.gate)
     return Pipeline(
         detector, tracker, lambda size: Gates(settings.gate, size, measured(settings.view, size)), watch, looking
     )
+
+
+def tracker_config(entry: Entry, tilt_deg: float | None) -> TrackerConfig:
+    """The tracker's settings for this detector and a camera that looks so far down; None where nobody measured it."""
+    config = TrackerConfig(high_score=entry.thresholds.high_at(tilt_deg))
+    return config.from_above() if tilt_deg is not None and tilt_deg >= FROM_ABOVE_DEG else config

@@ -39,7 +39,10 @@ SAME = 0.6
 """Two boxes whose overlap (intersection over union) is greater show one person..."""
 
 WITHIN = 0.75
-"""...or of which one has more than this share of its area within the other, and the same head."""
+"""...or of which one has more than this share of its area within the other, and the same head..."""
+
+PART = 0.85
+"""...or, seen from above, whatever has more than this share of its area within the other."""
 
 SHRINK_PER_S = 0.8
 """How fast a walking person's height is given up that only short boxes report: they may be right, and whoever walks
@@ -224,16 +227,18 @@ def cut_by_edge(xyxy: Floats, size: tuple[int, int]) -> Bools:
     return np.array((left <= x, top <= y, right >= size[0] - x, bottom >= size[1] - y))
 
 
-def duplicates(xyxy: Floats, score: Floats) -> list[int]:
+def duplicates(xyxy: Floats, score: Floats, parts_have_heads: bool = True) -> list[int]:
     """The boxes (4, M) that show a person whom a better box shows too, in no order.
 
     Two boxes show one person when they nearly coincide, or when one lies within the other and both have the same head
     (a body and its upper body). A child before its parent shares the feet but not the head, and stays.
+
+    parts_have_heads: False where people are seen from above: there a box within another one needs no head.
     """
     found: set[int] = set()
     for one, other in _coinciding(xyxy):
         a, b = xyxy[:, one].tolist(), xyxy[:, other].tolist()
-        if _one_person(a, b):
+        if _one_person(a, b, parts_have_heads):
             # The larger of two is the more complete, unless the detector doubts it.
             better = score[one] * sqrt(_area_of(*a)) - score[other] * sqrt(_area_of(*b))
             found |= {one} if better < 0 else {other} if better > 0 else set()
@@ -257,11 +262,13 @@ def _once(n: int) -> Bools:
     return np.triu(np.ones((n, n), bool), 1)
 
 
-def _one_person(a: Sequence[float], b: Sequence[float]) -> bool:
+def _one_person(a: Sequence[float], b: Sequence[float], parts_have_heads: bool) -> bool:
     """Whether two boxes (left, top, right, bottom) show one person; see `duplicates`."""
     wide, high = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
     shared, area_a, area_b = wide * high, _area_of(*a), _area_of(*b)
     if shared > SAME * (area_a + area_b - shared):
+        return True
+    if not parts_have_heads and min(wide, high) > 0 and shared > PART * min(area_a, area_b):
         return True
     scale = min(max(box[3] - box[1], 2 * (box[2] - box[0])) for box in (a, b))
     same_head = abs(a[1] - b[1]) < HEAD * scale and abs(a[0] + a[2] - b[0] - b[2]) / 2 < HEAD * scale

@@ -55,7 +55,7 @@ class Tracker:
         if gap_s is None:
             return self._shown
         config = self._config
-        xyxy, score = _people(detections, config.low_score, config.most)
+        xyxy, score = _people(detections, config)
         roster = self._roster.predict(gap_s, self._kalman)
         free = score >= config.high_score
         if len(roster) and len(score):
@@ -138,16 +138,19 @@ def _limits(config: TrackerConfig, unseen_s: Floats, gap_s: float) -> Floats:
     return np.stack((high, np.where(unseen_s <= max(0.5, 2 * gap_s), low, -np.inf)))
 
 
-def _people(detections: Detections, low_score: float, most: int) -> tuple[Floats, Floats]:
-    """Boxes (4, M) and scores of people, doubles dropped, at most `most`; boxes without a proper size are nobody."""
+def _people(detections: Detections, config: TrackerConfig) -> tuple[Floats, Floats]:
+    """Boxes (4, M) and scores of people, doubles dropped, no more than are followed; a box without a proper size is
+    nobody.
+    """
     xyxy, score = np.array(detections.xyxy.T, np.float64, order="C"), detections.score.astype(np.float64)
     long = xyxy[2:] - xyxy[:2]
     # Of what is not finite, one comparison or the other is false.
     proper = (long >= 1.0) & (long < np.inf)
-    keep = (proper[0] & proper[1] & (score >= low_score) & (detections.kind == PERSON)).nonzero()[0][:most]
+    keep = proper[0] & proper[1] & (score >= config.low_score) & (detections.kind == PERSON)
+    keep = keep.nonzero()[0][: config.most]
     if len(keep) < len(score):
         xyxy, score = xyxy[:, keep], score[keep]
-    doubled = association.duplicates(xyxy, score)
+    doubled = association.duplicates(xyxy, score, config.parts_have_heads)
     if not doubled:
         return xyxy, score
     single = np.ones(len(score), bool)

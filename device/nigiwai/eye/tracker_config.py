@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the tracker may be told, with units and reasons."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from nigiwai.eye.motion import Noise
 
@@ -56,3 +56,14 @@ class TrackerConfig:
     """Tracks kept at once: more people than a picture can show, so that memory is bounded whatever comes in."""
 
     noise: Noise = field(default_factory=Noise)
+
+    parts_have_heads: bool = True
+    """A box within another one shows a part of the same person only where both have the same head; else any does."""
+
+    def from_above(self) -> "TrackerConfig":
+        """The same for a camera that looks down steeply, where nobody hides anybody.
+
+        A box within another is a part of the person, or what they pull. Who is not seen for a while has not gone behind
+        somebody: the next who comes there is another person.
+        """
+        return replace(self, parts_have_heads=False, forget_s=0.8)
