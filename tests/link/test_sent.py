@@ -49,6 +49,8 @@ def test_the_page_shows_every_message_that_leaves(tmp_path: Path, broker: Broker
         eye.count(2, 1)
     eye.caller.add_table(table(eye, 1))
     wait_for(lambda: eye.pump() == 0 and not eye.caller.tables, "link to take all")
+    # Link tells that it is there once it has asked for requests; one that comes before reaches nobody.
+    wait_for(lambda: f"nigiwai/v1/{BRANCH}/availability" in heard(ear), "link to be connected")
     ear.client.publish(f"nigiwai/v1/{BRANCH}/request/resend", REQUEST, qos=1)
 
     leaves = ("availability", "info", "totals", "counts", "traits", "health", "response/resend")
