@@ -8,7 +8,7 @@ from nigiwai.eye.detector import Detector
 from nigiwai.eye.gates import Gates
 from nigiwai.eye.ground import measured
 from nigiwai.eye.lookout import Lookout
-from nigiwai.eye.manifest import FROM_ABOVE_DEG, Entry, find_model, find_trait_model
+from nigiwai.eye.manifest import Entry, find_model, find_trait_model, from_above
 from nigiwai.eye.pipeline import Pipeline
 from nigiwai.eye.stopwatch import Stopwatch
 from nigiwai.eye.tracker import Tracker
@@ -76,4 +76,4 @@ def open_pipeline(
 def tracker_config(entry: Entry, tilt_deg: float | None) -> TrackerConfig:
     """The tracker's settings for this detector and a camera that looks so far down; None where nobody measured it."""
     config = TrackerConfig(high_score=entry.thresholds.high_at(tilt_deg))
-    return config.from_above() if tilt_deg is not None and tilt_deg >= FROM_ABOVE_DEG else config
+    return config.from_above() if from_above(tilt_deg) else config

@@ -268,7 +268,7 @@ def _one_person(a: Sequence[float], b: Sequence[float], parts_have_heads: bool) 
     shared, area_a, area_b = wide * high, _area_of(*a), _area_of(*b)
     if shared > SAME * (area_a + area_b - shared):
         return True
-    if not parts_have_heads and min(wide, high) > 0 and shared > PART * min(area_a, area_b):
+    if not parts_have_heads and shared > PART * min(area_a, area_b):
         return True
     scale = min(max(box[3] - box[1], 2 * (box[2] - box[0])) for box in (a, b))
     same_head = abs(a[1] - b[1]) < HEAD * scale and abs(a[0] + a[2] - b[0] - b[2]) / 2 < HEAD * scale

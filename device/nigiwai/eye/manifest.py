@@ -78,6 +78,11 @@ FROM_ABOVE_DEG = 60.0
 """Below the horizon: from here on a camera sees heads and shoulders rather than people."""
 
 
+def from_above(tilt_deg: float | None) -> bool:
+    """Whether a camera that looks so far below the horizon (None: nobody knows how far) looks from above."""
+    return tilt_deg is not None and tilt_deg >= FROM_ABOVE_DEG
+
+
 class Thresholds(_Table):
     """Where detections begin. The tracker starts people at `high` and follows them down to `low`."""
 
@@ -98,9 +103,7 @@ class Thresholds(_Table):
 
     def high_at(self, tilt_deg: float | None) -> float:
         """`high` for a camera that looks so far below the horizon, in degrees; None where nobody has measured it."""
-        if self.high_from_above is None or tilt_deg is None or tilt_deg < FROM_ABOVE_DEG:
-            return self.high
-        return self.high_from_above
+        return self.high if self.high_from_above is None or not from_above(tilt_deg) else self.high_from_above
 
 
 class Entry(_Table):
