@@ -250,6 +250,23 @@ def test_aiming_shows_boxes_and_advice_and_never_a_picture(device: Device, staff
     staff.wait_for_selector("#floor .box", state="detached")
 
 
+def test_a_handle_stays_what_it_is_while_people_walk(device: Device, staff: Any) -> None:
+    """A finger on its way, the focus and a screen reader all hold on to the very element."""
+    tab(staff, "aim")
+    handle = staff.wait_for_selector('[data-handle="0:0"]')
+    handle.focus()
+    staff.click("#aim-on")
+    for x in (0.3, 0.6):
+        before = staff.evaluate("document.querySelector('#floor .box')?.getAttribute('x') ?? null")
+        device.eye.walk(x, 0.6)
+        staff.wait_for_function(
+            "before => ![null, before].includes(document.querySelector('#floor .box')?.getAttribute('x') ?? null)",
+            arg=before,
+        )
+    assert handle.evaluate("e => e.isConnected")
+    staff.click("#aim-off")
+
+
 def _walk(device: Device, stop: threading.Event) -> None:
     step = 0
     while not stop.wait(0.25):

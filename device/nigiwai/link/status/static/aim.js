@@ -3,7 +3,7 @@
 // and saved, advice.
 
 import { by, make, marked, polled } from "./common.js";
-import { drawFloor, pointsOf, standsIn } from "./floor.js";
+import { drawSeen, drawShapes, emptyFloor, pointsOf, standsIn } from "./floor.js";
 import { done, inOrder, problem, say } from "./staff.js";
 
 const EVERY_MS = 500;
@@ -16,7 +16,7 @@ let before = [];
 let dragging = null;
 let latest = { on: false, people: [], coverage: "", advice: [], tried: null, gauge: null };
 let outcome = "";
-let drawn = "";
+const drawn = {};
 let trying = false;
 
 const order = inOrder("aim");
@@ -97,13 +97,24 @@ async function tryNow() {
 
 // Drawing
 
+const floor = emptyFloor();
+by("floor").append(floor.svg);
+
 function draw() {
-  const key = JSON.stringify([latest.people, latest.coverage, shapes]);
-  if (key === drawn) return; // what stands still is left alone: a finger may be on its way to it
-  drawn = key;
+  const seen = { people: latest.people, coverage: latest.coverage };
+  if (isNew("seen", seen)) drawSeen(floor, seen, say);
+  if (!isNew("shapes", shapes)) return;
   const focus = document.activeElement?.dataset?.handle;
-  by("floor").replaceChildren(drawFloor({ ...shapes, people: latest.people, coverage: latest.coverage }, say, grab));
+  drawShapes(floor, shapes, say, grab);
   if (focus) by("floor").querySelector(`[data-handle="${focus}"]`)?.focus();
+}
+
+// What stands still is left alone: a finger may be on its way to it.
+function isNew(layer, content) {
+  const key = JSON.stringify(content);
+  if (key === drawn[layer]) return false;
+  drawn[layer] = key;
+  return true;
 }
 
 function grab(made, ref) {
@@ -111,7 +122,7 @@ function grab(made, ref) {
     event.preventDefault();
     remember();
     dragging = ref;
-    by("floor").setPointerCapture(event.pointerId); // the floor stays; the handle is drawn anew under the finger
+    by("floor").setPointerCapture(event.pointerId); // the floor stays; a dragged handle is drawn anew under the finger
     made.focus();
   });
   made.addEventListener("keydown", (event) => {
@@ -147,7 +158,7 @@ function redraw() {
 
 by("floor").addEventListener("pointermove", (event) => {
   if (dragging === null) return;
-  const box = by("floor").firstChild.getBoundingClientRect();
+  const box = floor.svg.getBoundingClientRect();
   place(dragging, (event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height);
   draw();
 });

@@ -15,21 +15,31 @@ export function element(name, attributes, parent) {
   return made;
 }
 
-// `grab(made, ref)` is told of every handle; ref = {kind, i, p}, p -1 being a gate's inner side.
-export function drawFloor({ people, coverage, gates, zones }, say, grab) {
+// A floor with nothing on it yet. What was seen and what is drawn on it are layers of their own: people change twice a
+// second, and a handle that a finger, the focus or a screen reader is on must stay what it is meanwhile.
+export function emptyFloor() {
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("viewBox", `0 0 ${COLUMNS} ${ROWS}`);
   svg.setAttribute("role", "group");
-  svg.setAttribute("aria-label", say("floor", { n: people.length }));
   for (let x = 0; x <= COLUMNS; x += 2) element("line", { class: "cell", x1: x, x2: x, y1: 0, y2: ROWS }, svg);
   for (let y = 0; y <= ROWS; y += 2) element("line", { class: "cell", x1: 0, x2: COLUMNS, y1: y, y2: y }, svg);
+  return { svg, seen: element("g", {}, svg), shapes: element("g", {}, svg) };
+}
+
+export function drawSeen({ svg, seen }, { people, coverage }, say) {
+  svg.setAttribute("aria-label", say("floor", { n: people.length }));
+  seen.replaceChildren();
   [...coverage].forEach((digit, i) => {
-    if (digit !== "0") element("rect", { class: `heat heat-${digit}`, x: i % COLUMNS, y: Math.floor(i / COLUMNS), width: 1, height: 1 }, svg);
+    if (digit !== "0") element("rect", { class: `heat heat-${digit}`, x: i % COLUMNS, y: Math.floor(i / COLUMNS), width: 1, height: 1 }, seen);
   });
-  for (const [left, top, right, bottom] of people) element("rect", { class: "box", x: left, y: top, width: right - left, height: bottom - top, rx: 0.2 }, svg);
-  zones.forEach((zone, i) => drawZone(svg, zone, i, say, grab));
-  gates.forEach((gate, i) => drawGate(svg, gate, i, say, grab));
-  return svg;
+  for (const [left, top, right, bottom] of people) element("rect", { class: "box", x: left, y: top, width: right - left, height: bottom - top, rx: 0.2 }, seen);
+}
+
+// `grab(made, ref)` is told of every handle; ref = {kind, i, p}, p -1 being a gate's inner side.
+export function drawShapes({ shapes }, { gates, zones }, say, grab) {
+  shapes.replaceChildren();
+  zones.forEach((zone, i) => drawZone(shapes, zone, i, say, grab));
+  gates.forEach((gate, i) => drawGate(shapes, gate, i, say, grab));
 }
 
 const at = ([x, y]) => `${x * COLUMNS},${y * ROWS}`;
