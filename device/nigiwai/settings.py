@@ -131,7 +131,7 @@ class View(Section):
 
     height_m: Annotated[float, Field(ge=1.5, le=10.0)] = Field(description="The lens above the floor, in metres.")
     tilt_deg: Annotated[float, Field(ge=0.0, le=90.0)] = Field(
-        description="How far the camera looks below the horizon; above 40 heights are not measured. From 60 on people"
+        description="How far the camera looks below the horizon; above 62 heights are not measured. From 60 on people"
         " are looked for as they are seen from above."
     )
     fov_deg: Annotated[float, Field(ge=20.0, le=150.0)] = Field(description="The picture's horizontal angle of view.")

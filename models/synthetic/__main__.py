@@ -82,7 +82,7 @@ def parser() -> argparse.ArgumentParser:
         "--decoys", action="store_true", help="scenes full of prams, cases, stands, coats, posters and mannequins"
     )
     kinds.add_argument(
-        "--ages", action="store_true", help="children of every age as frequent as others, no steep camera"
+        "--ages", action="store_true", help="children of every age as frequent as others, cameras up to 66 degrees down"
     )
     one.add_argument("--width", type=int, default=416)
     one.add_argument("--height", type=int, default=256)

@@ -15,6 +15,7 @@ from models.synthetic.rooms import KIND_SHARES, KINDS, Place, build_place
 Rng = np.random.Generator
 STEEP_SHARE = 0.28
 LEAST_STEEP_DEG = 58.0
+MOST_AGES_DEG = 66.0
 FAR_M = 13.0
 
 
@@ -28,7 +29,9 @@ class Mix:
     suitcase: float = 0.0  # adults who pull a trolley case instead of what they carry
     steep: float = STEEP_SHARE  # scenes seen from steeply above or straight down
     decoys: bool = False  # parked prams and cases, sign stands, coat stands, posters and mannequins all about
-    even_ages: bool = False  # half of the people children of 1 to 12, each year as frequent; and no steep camera
+    even_ages: bool = (
+        False  # half of the people children of 1 to 12, each year as frequent; and cameras from which ages are told
+    )
 
 
 EVERYDAY = Mix()
@@ -72,6 +75,18 @@ def draw_camera(rng: Rng, width: int, height: int, steep_share: float = STEEP_SH
         if steep
         else float(np.clip(rng.normal(31, 10), 15, LEAST_STEEP_DEG))
     )
+    return _hung(rng, width, height, tilt, steep)
+
+
+def draw_ages_camera(rng: Rng, width: int, height: int) -> Camera:
+    """A camera from which ages are told: half of them as `draw_camera` draws them, half from 40 degrees down on."""
+    steep = rng.random() < 0.5
+    tilt = float(rng.uniform(40, MOST_AGES_DEG) if steep else np.clip(rng.normal(31, 10), 15, LEAST_STEEP_DEG))
+    return _hung(rng, width, height, tilt, steep)
+
+
+def _hung(rng: Rng, width: int, height: int, tilt: float, steep: bool) -> Camera:
+    """A camera of that tilt in degrees; steep: higher up and wider, as one hangs it then."""
     up = float(rng.uniform(2.6, 4.0) if steep else rng.uniform(2.2, 4.0))
     hfov = float(np.clip(rng.normal(82, 14), 60, 110))
     if steep:
@@ -88,13 +103,6 @@ def draw_camera(rng: Rng, width: int, height: int, steep_share: float = STEEP_SH
         hfov,
         float(rng.uniform(0.0, 0.30) * (hfov / 110) ** 1.5),
     )
-
-
-def draw_oblique_camera(rng: Rng, width: int, height: int) -> Camera:
-    """A camera as `draw_camera` draws it, that looks down by less than LEAST_STEEP_DEG."""
-    while (camera := draw_camera(rng, width, height)).tilt_deg >= LEAST_STEEP_DEG:
-        pass
-    return camera
 
 
 def group_offsets(size: int, rng: Rng) -> list[tuple[float, float]]:
@@ -243,7 +251,7 @@ def add_group(
 def draw_scene(seed: int, bodies: list[Body], width: int = 416, height: int = 256, mix: Mix = EVERYDAY) -> Scene:
     """The scene of this seed. The same seed, bodies and mix give the same scene."""
     rng = np.random.default_rng([2026, seed])
-    camera = draw_oblique_camera(rng, width, height) if mix.even_ages else draw_camera(rng, width, height, mix.steep)
+    camera = draw_ages_camera(rng, width, height) if mix.even_ages else draw_camera(rng, width, height, mix.steep)
     kind = str(rng.choice(KINDS, p=KIND_SHARES))
     place = build_place(kind, camera, bodies, rng, crowded=float(rng.random()), decoys=mix.decoys)
     scene = Scene(camera, place, [], {})

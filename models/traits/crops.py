@@ -35,7 +35,7 @@ KEPT_GROW = 1.5
 LEAST_PX = 28
 LEAST_VISIBLE = 0.35
 MOST_TRUNCATED = 0.3
-MOST_TILT_DEG = 58.0
+MOST_TILT_DEG = 66.0
 """Seen more steeply, a person is hair and shoulders; the device measures no heights there either."""
 
 TEACHER_SIZE = (80, 160)

@@ -109,7 +109,7 @@ class Youthful:
         return np.log([[0.97, 0.01, 0.01, 0.01]] * len(windows)), np.log([[0.5, 0.5]] * len(windows))
 
 
-@pytest.mark.parametrize(("tilt_deg", "band"), [(40.0, Band.CHILD), (60.0, Band.UNKNOWN)])
+@pytest.mark.parametrize(("tilt_deg", "band"), [(60.0, Band.CHILD), (70.0, Band.UNKNOWN)])
 def test_from_a_view_too_steep_for_heights_nobody_is_told_by_looks_alone(tilt_deg: float, band: Band) -> None:
     """Nobody is followed for long enough to be measured: what is told is told by looks."""
     passers, box = Passers(given(replace(VIEW, tilt_deg=tilt_deg)), Portraits(Youthful())), (280.0, 150.0, 320.0, 250.0)

@@ -6,12 +6,30 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from models.synthetic import stature as recipe
+from models.synthetic.actors import make_actor, turn_matrix
+from models.synthetic.bodies import load_bodies
+from models.synthetic.gait import Pose, bone_matrices, joint_rotations, skin
 from nigiwai.clock import BootNs
 from nigiwai.eye import growth
 from nigiwai.eye.ground import given
-from nigiwai.eye.stature import HEAD_M, TOES_M, Stature, Statures, covered, is_whole, level, statures_m, whole
+from nigiwai.eye.stature import (
+    HEAD_M,
+    STRIDE_M,
+    STRIDING,
+    SUNK,
+    TOES_M,
+    Stature,
+    Statures,
+    covered,
+    is_whole,
+    level,
+    statures_m,
+    strides_of,
+    whole,
+)
 from nigiwai.eye.types import Track
 from nigiwai.eye.view import View
 from tests.conftest import ROOT
@@ -19,10 +37,10 @@ from tests.conftest import ROOT
 VIEW = View(2.8, 30.0, 75.0, (640, 384))
 
 
-def box_of(view: View, x: float, y: float, tall: float) -> tuple[float, float, float, float]:
+def box_of(view: View, x: float, y: float, tall: float, stride: float = 0.0) -> tuple[float, float, float, float]:
     """The box of an upright figure, toes towards the camera."""
-    scale = tall / 1.65
-    points = [[x, y - TOES_M * scale, 0.0], [x, y + HEAD_M * scale, tall]]
+    scale, crown = tall / 1.65, tall * (1 - SUNK - STRIDING * stride)
+    points = [[x, y - (TOES_M + STRIDE_M * stride) * scale, 0.0], [x, y + HEAD_M * scale, crown]]
     (left, bottom), (right, top) = view.project(np.array(points))
     middle, half = (left + right) / 2, 0.16 * (bottom - top)
     return middle - half, top, middle + half, bottom
@@ -30,12 +48,45 @@ def box_of(view: View, x: float, y: float, tall: float) -> tuple[float, float, f
 
 @pytest.mark.parametrize("distortion", [0.0, 0.12])
 @pytest.mark.parametrize("tilt", [15.0, 30.0, 45.0])
+@pytest.mark.parametrize("stride", [0.0, 0.5, 1.0])
 @pytest.mark.parametrize("tall", [0.9, 1.2, 1.65, 1.9])
-def test_an_upright_figure_is_measured_anywhere_on_the_floor(tall: float, tilt: float, distortion: float) -> None:
+def test_an_upright_figure_is_measured_anywhere_on_the_floor(
+    tall: float, stride: float, tilt: float, distortion: float
+) -> None:
     view = View(2.8, tilt, 75.0, (640, 384), distortion)
     places = [(x, y) for x in (-0.8, 0.0, 1.0) for y in (3.0, 4.0, 6.0)]
-    boxes = np.array([box_of(view, x, y, tall) for x, y in places])
-    assert statures_m(view, boxes) == pytest.approx(tall, abs=0.02)
+    boxes = np.array([box_of(view, x, y, tall, stride) for x, y in places])
+    assert statures_m(view, boxes, np.full(len(boxes), stride)) == pytest.approx(tall, abs=0.02)
+
+
+def test_who_walks_towards_the_camera_or_away_strides_and_nobody_else() -> None:
+    boxes = np.tile(box_of(VIEW, 0.0, 4.0, 1.65), (5, 1))
+    middle = (boxes[0, :2] + boxes[0, 2:]) / 2
+    (x, y), z = VIEW.to_floor(middle, 0.8), 0.8
+    ways = [(0.0, -1.2), (0.0, 0.3), (1.2, 0.0), (0.0, 0.0)]  # m/s: nearer, slowly away, across, standing
+    pixels = [(VIEW.project(np.array([x + u * 0.1, y + v * 0.1, z])) - middle) / 0.1 for u, v in ways]
+    velocities = np.array([*pixels, (np.nan, np.nan)])
+    assert strides_of(VIEW, boxes, velocities) == pytest.approx([1.0, 0.5, 0.0, 0.0, 0.0], abs=0.05)
+
+
+@pytest.mark.parametrize("speed", [0.0, 1.1])
+@pytest.mark.parametrize("tilt", [20.0, 30.0, 45.0])
+def test_bodies_that_stand_or_walk_are_measured_right_in_the_middle(tilt: float, speed: float) -> None:
+    """The outlines of rendered bodies, step by step, towards the camera and away: an outline knows nothing of eye's."""
+    view, rng = View(3.0, tilt, 80.0, (640, 360), 0.1), np.random.default_rng(11)
+    ahead = 2.0 / np.tan(np.radians(tilt))
+    off = []
+    for body in load_bodies("sample"):
+        actor = make_actor(1, body, 0, rng)
+        for phase in np.linspace(0, 2 * np.pi, 12, endpoint=False):
+            pose = Pose(phase, speed)
+            posed, _ = skin(body, bone_matrices(body, joint_rotations(body, pose, actor.manner)))
+            heading = rng.choice([-np.pi / 2, np.pi / 2])
+            at = view.project(posed @ turn_matrix(heading).T + np.array([0.0, ahead, 0.0]))
+            box = np.concatenate((at.min(axis=0), at.max(axis=0)))
+            tall = statures_m(view, box[None], np.array([float(speed > 0)]))
+            off.append(float(tall[0]) - body.human.stature_m - growth.SHOES_CM / 100)
+    assert abs(np.median(off)) < 0.03
 
 
 def test_a_bent_lens_projects_there_and_back() -> None:
@@ -229,13 +280,19 @@ def test_the_bundled_clips_people_are_measured_to_five_centimetres() -> None:
     camera = head["camera"]
     view = View(camera["height_m"], camera["tilt_deg"], camera["hfov_deg"], (640, 360), camera["distortion"])
     statures, found, true = Statures(given(view)), {}, {}
+    before: dict[int, tuple[float, NDArray[np.float64]]] = {}
     for frame in frames:
-        people = frame["people"]
-        tracks = [
-            Track(p["id"], tuple(p["box"]), ((p["box"][0] + p["box"][2]) / 2, p["box"][3]), 1.0, p["visible"] > 0.3)
-            for p in people
-        ]
-        at = BootNs(round(frame["t"] * 1e9))
+        people, t = frame["people"], frame["t"]
+        tracks = []
+        for p in people:
+            left, top, right, bottom = p["box"]
+            middle = np.array([left + right, top + bottom]) / 2
+            then, there = before.get(p["id"], (t - 1, middle))
+            before[p["id"]] = t, middle
+            u, v = ((middle - there) / (t - then)).tolist()
+            foot = ((left + right) / 2, bottom)
+            tracks.append(Track(p["id"], tuple(p["box"]), foot, 1.0, p["visible"] > 0.3, velocity=(u, v)))
+        at = BootNs(round(t * 1e9))
         statures.update(tracks, at)
         true |= {p["id"]: p["stature_m"] + growth.SHOES_CM / 100 for p in people}
         found |= {p["id"]: tall for p in people if (tall := told(statures, p["id"], at))}

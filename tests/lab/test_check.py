@@ -14,7 +14,7 @@ VIEW = "[view]\nheight_m = 2.8\nfov_deg = 75.0\ntilt_deg = "
     ("settings", "said"),
     [
         ("", "nobody's age or company is estimated: [view] is not set"),
-        (VIEW + "60.0", "nobody's age is estimated: view.tilt_deg = 60; heights can be measured up to 40"),
+        (VIEW + "70.0", "nobody's age is estimated: view.tilt_deg = 70; heights can be measured up to 62"),
         (VIEW + "30.0", "nigiwai-traits, hash"),
         ("[traits]\nenabled = false", None),
     ],

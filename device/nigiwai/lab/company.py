@@ -18,6 +18,7 @@ import numpy as np
 
 from nigiwai.clock import BootNs
 from nigiwai.door.traits import FAMILY, Band, Company
+from nigiwai.eye.body import boxes
 from nigiwai.eye.companions import BESIDE_M, LEAST_BESIDE, features
 from nigiwai.eye.gates import Gates
 from nigiwai.eye.ground import given
@@ -26,6 +27,7 @@ from nigiwai.eye.kinship import FAMILIES
 from nigiwai.eye.likeness import band_of
 from nigiwai.eye.passers import APART_S, Passer, Passers
 from nigiwai.eye.portraits import Portraits
+from nigiwai.eye.stature import statures_m
 from nigiwai.eye.tracker import Tracker
 from nigiwai.lab.crowd import Crowd, Floats, Moment
 from nigiwai.lab.onlooker import Onlooker, fusion
@@ -41,9 +43,6 @@ DOOR = np.array([0.0, STANDING[OBLIQUE]])
 FLOW = 0.15
 MOST_OFF_M = 0.8
 GROUPS_EACH = 10_000
-CROWN = 0.985
-"""Of the height of simulate.py's figure, how tall somebody is whose box looks like that in OBLIQUE: its outline ends at
-0.97 and is broader there than a head. Without this every height would come out 2.5 cm too low."""
 
 
 Pair = tuple[tuple[float, ...], bool]
@@ -83,7 +82,7 @@ def trial(
     shows: dict[int, Visitor | None] = {}
     for moment in sample(walk_in_groups(party, seconds), FPS, 0.3, seed):
         at = BootNs(START_NS + round(moment.t * S))
-        shown = replace(moment, height=moment.height / CROWN)
+        shown = replace(moment, height=_figures(moment))
         tracks = tracker.update(watcher.see(shown), at, OBLIQUE.size)
         crossings = gates.update(tracks, at)
         shows |= {t.number: _nearest(moment, ground.floor(t.foot), party) for t in tracks}
@@ -98,6 +97,13 @@ def trial(
         settled += gone
     outcome.add(settled, truth)
     return outcome
+
+
+def _figures(moment: Moment) -> Floats:
+    """How tall (N,) simulate.py's figures must be to look like people who walk: they have neither heads nor stride."""
+    around = boxes(OBLIQUE, moment.xy + DOOR, moment.height)
+    taken_for = statures_m(OBLIQUE, around, np.ones(len(around)))
+    return np.where(np.isfinite(taken_for), moment.height**2 / taken_for, moment.height)
 
 
 def _nearest(moment: Moment, foot: tuple[float, float], party: Party) -> Visitor | None:

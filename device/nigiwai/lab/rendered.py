@@ -35,6 +35,7 @@ from nigiwai.lab.company import Outcome, confusions, report
 from nigiwai.lab.overlaps import overlaps
 from nigiwai.lab.visitors import Visitor
 from nigiwai.settings import Settings, load
+from nigiwai.settings import View as ViewSettings
 
 LEAST_IOU = 0.3
 ENDS_AT = BootNs(3_600_000_000_000)
@@ -83,14 +84,14 @@ def load_truth(path: Path, size: tuple[int, int]) -> Truth:
 
 
 def watch(recording: Path, settings: Settings, model: TraitModel | None) -> Outcome:
-    """What became of one recording's passages."""
+    """What became of one recording's passages; the view is that of the truth, as if somebody had measured it."""
     folder, name = recording.parent, recording.stem
-    settings = replace_gates(settings, folder / f"{name}.gates.toml")
-    pipeline = open_pipeline(settings, open_detector(settings))
     source = Recording(recording, pace="fast", clock=lambda: ENDS_AT)
     frames = _frames(source)
     first = next(frames)
     truth = load_truth(folder / f"{name}.tracks.jsonl", (first.width, first.height))
+    settings = replace_gates(settings, folder / f"{name}.gates.toml").model_copy(update={"view": _told(truth.view)})
+    pipeline = open_pipeline(settings, open_detector(settings))
     passers = _passers(truth.view, model)
     outcome, who, settled = Outcome(), dict[tuple[int, BootNs], Visitor | None](), list[Passer]()
     at = first.at
@@ -102,6 +103,13 @@ def watch(recording: Path, settings: Settings, model: TraitModel | None) -> Outc
     passers.settle(at, everybody=True)
     outcome.add(settled, who)
     return outcome
+
+
+def _told(view: View) -> ViewSettings:
+    """A view as the settings would tell it."""
+    return ViewSettings(
+        height_m=view.height_m, tilt_deg=view.tilt_deg, fov_deg=view.fov_deg, distortion=view.distortion
+    )
 
 
 def _passers(view: View, model: TraitModel | None) -> Passers:
