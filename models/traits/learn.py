@@ -218,6 +218,7 @@ def main() -> None:
     parser.add_argument("--rendered", type=Path, nargs="+", required=True)
     parser.add_argument("--real", type=Path)
     parser.add_argument("--minutes", type=float, default=Recipe.minutes)
+    parser.add_argument("--threads", type=int, default=Recipe.threads)
     parser.add_argument("--start", type=Path, help="goes on from the weights of an earlier run")
     args = parser.parse_args()
     cv2.setNumThreads(1)
@@ -226,7 +227,7 @@ def main() -> None:
         real = load(args.real) if args.real else None
     except DataError as error:
         sys.exit(str(error))
-    Lesson(Recipe(minutes=args.minutes), rendered, real, start=args.start).run(args.run)
+    Lesson(Recipe(minutes=args.minutes, threads=args.threads), rendered, real, start=args.start).run(args.run)
 
 
 if __name__ == "__main__":

@@ -17,8 +17,8 @@ from nigiwai.door.tables import TraitTable
 from nigiwai.door.traits import ALL_COMPANIES, FAMILY, Band, Company, Sex, mask_of
 from nigiwai.errors import DoorError
 from nigiwai.link import schema
-from nigiwai.link import traits as shares
 from nigiwai.link.auditing import added
+from nigiwai.link.known_errors import BY_HEIGHT, WITH_MODEL, known_errors
 from nigiwai.link.ledger import Ledger
 from nigiwai.link.messages import Traits
 from nigiwai.link.store.hand import Noted
@@ -73,11 +73,28 @@ AUDITED = {"children": 120, "children_low": 100, "children_high": 109, "others":
 
 def test_the_shares_are_corrected_by_what_the_models_card_says() -> None:
     card = (ROOT / "models/cards/nigiwai-traits.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| (?:child|in a family), .* \| (\S+) of (\d+) \| (\S+) of (\d+) \|$", card, re.MULTILINE)
-    known = (shares.CHILD, shares.IN_FAMILY, shares.BY_HEIGHT, shares.IN_FAMILY_BY_HEIGHT)
-    said = [(float(hit), int(those), float(false), int(others)) for hit, those, false, others in rows]
-    used = [(c.hit.share, c.hit.people, c.false.share, c.false.people) for c in known]
+    row = (
+        r"^\| (child|in a family), (\d+) degrees down, (with this model|heights alone)"
+        + 2 * r" \| (\S+) of (\d+)"
+        + r" \|$"
+    )
+    said = {(what, float(tilt), how): numbers for what, tilt, how, *numbers in re.findall(row, card, re.MULTILINE)}
+    used = {}
+    for how, measured in (("with this model", WITH_MODEL), ("heights alone", BY_HEIGHT)):
+        for tilt, known in measured.items():
+            for what, c in (("child", known.child), ("in a family", known.family)):
+                rates = (c.hit.share, c.hit.people, c.false.share, c.false.people)
+                used[what, tilt, how] = [f"{rate:g}" for rate in rates]
     assert said == used
+
+
+@pytest.mark.parametrize(
+    ("tilt_deg", "nearest"), [(15.0, 30.0), (37.0, 30.0), (38.0, 45.0), (56.0, 60.0), (80.0, 60.0)]
+)
+def test_errors_are_those_of_the_nearest_view_that_was_measured(tilt_deg: float, nearest: float) -> None:
+    view = {"height_m": 3.0, "tilt_deg": tilt_deg, "fov_deg": 70.0}
+    assert known_errors(parse({"view": view})) is WITH_MODEL[nearest]
+    assert known_errors(parse({"view": view, "traits": {"model": ""}})) is BY_HEIGHT[nearest]
 
 
 def test_a_sites_own_audit_replaces_the_simulation_for_children_only() -> None:

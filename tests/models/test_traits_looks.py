@@ -84,7 +84,7 @@ def test_who_is_found_and_clearly_seen_is_looked_at_in_every_picture(tmp_path: P
     assert person.odds == pytest.approx([np.log(1 / 3)] * 2)
 
 
-@pytest.mark.parametrize(("tilt_deg", "score"), [(60.0, 0.9), (30.0, 0.4)])
+@pytest.mark.parametrize(("tilt_deg", "score"), [(70.0, 0.9), (30.0, 0.4)])
 def test_steep_views_and_doubtful_boxes_are_left_out(tmp_path: Path, tilt_deg: float, score: float) -> None:
     found = Found([(102, 58, 142, 161)], [score])
     assert people_of([shard(tmp_path, tilt_deg)], found, Even()) == []  # type: ignore[arg-type]

@@ -18,10 +18,12 @@ import onnx
 import onnxruntime as ort
 
 from models.training.errors import CheckpointError, DataError, Skipped
+from models.traits.blend import blend
 from models.traits.crops import Crops, gathered, load, rendered, save
 from models.traits.export import float_model, int8_model
 from models.traits.judge import answers, by_age, fit, report, temperature_of, two_sided
 from models.traits.learn import Lesson, Recipe, chances, load_net, losses, tensor_of, view_of
+from models.traits.learn import save as save_net
 from models.traits.net import HEIGHT, WIDTH, Shape, TraitNet, band_of
 
 TINY = Shape(width=4, blocks=(0, 0, 1), mixed=16, dropout=0.0)
@@ -171,3 +173,18 @@ def test_a_view_keeps_size_and_changes_with_every_draw() -> None:
 
 def test_the_network_is_small() -> None:
     assert sum(p.numel() for p in TraitNet().parameters()) < 1_000_000
+
+
+def test_weights_between_two_lie_between(taught: Path, tmp_path: Path) -> None:
+    other = Lesson(Recipe(minutes=2, steps_max=20, batch=32, lr=2e-2, average=0.1), people(50, 3), None, TINY, start=taught)
+    other.run(tmp_path)
+    first, second, out = taught, tmp_path / "traits.pt", tmp_path / "between.pt"
+    blend(first, second, out, 0.25)
+    one, two, middle = (load_net(p).out.weight for p in (first, second, out))
+    assert torch.allclose(middle, one + 0.25 * (two - one), atol=2e-3)
+    assert not torch.allclose(one, two, atol=2e-3)
+    with pytest.raises(CheckpointError, match=r"--share 2: give a number from 0"):
+        blend(first, second, out, 2)
+    save_net(TraitNet(Shape(width=4)), Recipe(), 0, tmp_path / "narrow.pt")
+    with pytest.raises(CheckpointError, match=r"give two of one kind"):
+        blend(first, tmp_path / "narrow.pt", out, 0.5)

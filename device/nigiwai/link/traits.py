@@ -9,7 +9,8 @@ from typing import Literal
 
 from nigiwai.door.traits import FAMILY, Band, Company, Sex, mask_of, values_of
 from nigiwai.link.auditing import AUDIT, confusion_of
-from nigiwai.link.correction import Confusion, Rate, corrected, noise_variance
+from nigiwai.link.correction import Confusion, corrected, noise_variance
+from nigiwai.link.known_errors import known_errors
 from nigiwai.link.ledger import Ledger
 from nigiwai.link.messages import Envelope, Estimate, TraitBlock, Traits
 from nigiwai.link.store.hand import Noted
@@ -18,16 +19,6 @@ from nigiwai.link.zone import load_zone, stamp
 from nigiwai.settings import Settings
 
 Basis = Literal["simulation", "audit"]
-CHILD = Confusion(Rate(0.767, 30), Rate(0.005, 205))
-IN_FAMILY = Confusion(Rate(0.618, 57, 2.23), Rate(0.138, 178, 1.51))
-"""How often eye says child, and family, of those who are and of the others, unknown counted as not said: of people in
-rendered recordings who were counted, with heights and the trait model (`python -m nigiwai.lab.rendered`)."""
-
-BY_HEIGHT = Confusion(Rate(0.712, 444), Rate(0.019, 1001))
-IN_FAMILY_BY_HEIGHT = Confusion(Rate(0.842, 834, 2.93), Rate(0.137, 611, 1.7))
-"""The same where heights speak alone: of simulated visitors, seen by a simulated detector whose boxes are as wrong as
-the shipped one's (`python -m nigiwai.lab.company --confusion --heights`)."""
-
 _NS_PER_S = 1_000_000_000
 _CHILDREN, _FAMILIES = mask_of([Band.CHILD]), mask_of(FAMILY)
 _AT_ONCE = 8
@@ -36,7 +27,7 @@ _AT_ONCE = 8
 def message_of(table: StoredTable, settings: Settings, audited: Noted | None = None) -> Traits:
     """One table as it is sent. audited: what this site's own checks have found about children."""
     found = None if audited is None else confusion_of(audited)
-    child, family = (CHILD, IN_FAMILY) if settings.traits.model else (BY_HEIGHT, IN_FAMILY_BY_HEIGHT)
+    known = known_errors(settings)
     basis: Basis = "simulation" if found is None else "audit"
     zone = load_zone(settings.ledger.timezone)
     start, end = (None if t is None else stamp(t - t % _NS_PER_S, zone) for t in (table.start_ns, table.end_ns))
@@ -55,8 +46,8 @@ def message_of(table: StoredTable, settings: Settings, audited: Noted | None = N
         blocks=tuple(_in_words(*block) for block in table.blocks),
         experimental=settings.traits.experimental,
         epsilon=table.epsilon,
-        children=_estimate(bands, _CHILDREN, found or child, basis, table.epsilon),
-        families=_estimate(companies, _FAMILIES, family, "simulation", table.epsilon),
+        children=_estimate(bands, _CHILDREN, found or known.child, basis, table.epsilon),
+        families=_estimate(companies, _FAMILIES, known.family, "simulation", table.epsilon),
     )
 
 
