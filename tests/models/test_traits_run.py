@@ -176,7 +176,9 @@ def test_the_network_is_small() -> None:
 
 
 def test_weights_between_two_lie_between(taught: Path, tmp_path: Path) -> None:
-    other = Lesson(Recipe(minutes=2, steps_max=20, batch=32, lr=2e-2, average=0.1), people(50, 3), None, TINY, start=taught)
+    other = Lesson(
+        Recipe(minutes=2, steps_max=20, batch=32, lr=2e-2, average=0.1), people(50, 3), None, TINY, start=taught
+    )
     other.run(tmp_path)
     first, second, out = taught, tmp_path / "traits.pt", tmp_path / "between.pt"
     blend(first, second, out, 0.25)
