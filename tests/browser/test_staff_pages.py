@@ -251,11 +251,15 @@ def test_aiming_shows_boxes_and_advice_and_never_a_picture(device: Device, staff
 
 
 def test_a_handle_stays_what_it_is_while_people_walk(device: Device, staff: Any) -> None:
-    """A finger on its way, the focus and a screen reader all hold on to the very element."""
+    """A finger on its way, the focus and a screen reader all hold on to the very element, where it was."""
     tab(staff, "aim")
     handle = staff.wait_for_selector('[data-handle="0:0"]')
     handle.focus()
+    place = "e => e.getBoundingClientRect().top + window.scrollY"
+    before_it_began = handle.evaluate(place)
     staff.click("#aim-on")
+    staff.wait_for_selector("#aim-left:not(:empty)")
+    while_waiting = handle.evaluate(place)
     for x in (0.3, 0.6):
         before = staff.evaluate("document.querySelector('#floor .box')?.getAttribute('x') ?? null")
         device.eye.walk(x, 0.6)
@@ -264,6 +268,7 @@ def test_a_handle_stays_what_it_is_while_people_walk(device: Device, staff: Any)
             arg=before,
         )
     assert handle.evaluate("e => e.isConnected")
+    assert (while_waiting, handle.evaluate(place)) == (before_it_began, before_it_began)
     staff.click("#aim-off")
 
 
@@ -324,8 +329,9 @@ def test_a_finger_drags_a_gate_out_of_the_view_and_is_told_what_comes_of_it(
             touch.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [point]})
         touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
 
-    drag_down("0:0")
-    drag_down("0:1")
+    for handle in ("0:0", "0:1"):
+        drag_down(handle)
+        page.wait_for_selector(f'[data-handle="{handle}"] .handle[cy="18"]')
     page.click("#gate-save")
     wait_done(page, "done-gates")
     wait_for(lambda: [y for _, y in device.eye.orders.gates[0].line] == [1.0, 1.0], "eye to take the gate")
