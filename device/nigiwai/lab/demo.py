@@ -103,7 +103,7 @@ def read_truth(path: Path) -> Sums:
 
 
 def _write_settings(folder: Path, broker: RunningBroker, *, once: bool) -> tuple[Path, int]:
-    page_port = free_port(_PAGE_PORT)
+    page_port = free_port(0 if once else _PAGE_PORT)  # nobody looks at the page of a run that ends by itself
     path = folder / "nigiwai.toml"
     path.write_text(
         _SETTINGS.format(
