@@ -21,11 +21,12 @@ from nigiwai.eye.stature import (
     STRIDING,
     SUNK,
     TOES_M,
+    Looks,
+    Series,
     Stature,
     Statures,
     covered,
     is_whole,
-    level,
     statures_m,
     strides_of,
     whole,
@@ -135,6 +136,48 @@ def test_what_cannot_be_measured_is_unknown(frames: int, box: tuple[float, float
     assert told(statures) is None
 
 
+def test_of_a_small_child_under_a_steep_ray_a_height_is_told_and_said_to_be_vague() -> None:
+    """From 60 degrees down a toddler near the lower edge is seen under rays that fall faster than they go ahead."""
+    view = View(3.0, 60.0, 85.0, (640, 360))
+    errors = []
+    for y in (2.8, 1.2):
+        statures = Statures(given(view))
+        walk(statures, 10, box_of(view, 0.0, y, 0.9))
+        found = told(statures)
+        assert found is not None
+        assert found.metres == pytest.approx(0.9, abs=0.12)
+        errors.append(found.error_m)
+    assert errors[1] > 1.1 * errors[0]
+
+
+def test_looks_under_flat_rays_outweigh_more_that_are_steep() -> None:
+    times = [BootNs(i * 200_000_000) for i in range(7)]
+    found, error_m = Series([1.6] * 3 + [1.9] * 4, times, [1.0] * 3 + [0.25] * 4).middle()
+    assert found == 1.6
+    assert 0.05 < error_m < 0.3
+
+
+def test_half_of_the_weight_on_each_side_is_the_mean_of_both() -> None:
+    times = [BootNs(i) for i in range(4)]
+    assert Series([1.0, 1.2, 1.4, 2.0], times, [1.0] * 4).middle()[0] == pytest.approx(1.3)
+
+
+def test_three_looks_that_agree_by_chance_are_no_surer_than_three_are() -> None:
+    times = [BootNs(i * 200_000_000) for i in range(12)]
+    few = Series([1.6] * 3, times[:3], [1.0] * 3).middle()[1]
+    many = Series([1.6] * 12, times, [1.0] * 12).middle()[1]
+    assert few > 0.05
+    assert many < few / 2
+
+
+def test_free_looks_that_are_steep_give_way_to_flat_ones_half_hidden() -> None:
+    times = [BootNs(i * 200_000_000) for i in range(6)]
+    steep = Series([1.3] * 3, times[3:], [0.1] * 3)
+    looks = Looks(steep, Series([1.6] * 3 + [1.3] * 3, times, [1.0] * 3 + [0.1] * 3))
+    assert looks.best(times[-1]) is looks.every
+    assert Looks(Series([1.6] * 6, times, [1.0] * 6), looks.every).best(times[-1]) is not looks.every
+
+
 def test_a_view_from_straight_above_measures_nobody() -> None:
     view = View(3.5, 80.0, 90.0, (640, 480))
     statures = Statures(given(view))
@@ -220,9 +263,9 @@ def test_a_track_that_passes_to_somebody_else_is_cut(at: int, expected: float) -
     """Six looks at a grown-up, then six at a child: whoever passed the gate is measured, not their mean."""
     tall = [1.66, 1.62, 1.7, 1.66, 1.65, 1.68, 1.1, 1.13, 1.08, 1.1, 1.12, 1.09]
     times = [BootNs(100 * i) for i in range(12)]
-    metres, when = level(tall, times, BootNs(at))
-    assert sorted(metres)[len(metres) // 2] == expected
-    assert len(metres) == len(when) == 6
+    found = Series(tall, times, [1.0] * 12).during(BootNs(at))
+    assert sorted(found.metres)[len(found.metres) // 2] == expected
+    assert len(found.metres) == len(found.at) == len(found.worth) == 6
 
 
 @pytest.mark.parametrize(
@@ -237,7 +280,7 @@ def test_a_track_that_passes_to_somebody_else_is_cut(at: int, expected: float) -
 )
 def test_one_person_is_not_cut(tall: list[float]) -> None:
     times = [BootNs(i) for i in range(len(tall))]
-    assert level(tall, times, BootNs(0)) == (tall, times)
+    assert Series(tall, times, [1.0] * len(tall)).during(BootNs(0)).metres == tall
 
 
 def test_boxes_that_are_not_whole_or_are_covered() -> None:

@@ -230,6 +230,17 @@ def test_nobody_is_looked_at_more_than_a_few_times() -> None:
     assert sum(eye.shown) == portraits.looked == MOST
 
 
+@pytest.mark.parametrize(("height", "looks"), [(60.0, 1), (100.0, 2)])
+def test_whoever_is_as_large_as_the_window_is_looked_at_again_at_once(height: float, looks: int) -> None:
+    """Somebody small may come nearer; waiting gains nothing of somebody large, who may be gone."""
+    portraits = Portraits(Eye())
+    for i in range(2):
+        portraits.update(IMAGE, [track(1, 300.0, height)], BootNs(i * STEP_NS))
+    assert portraits.looked == looks
+    portraits.update(IMAGE, [track(1, 300.0, height)], BootNs(2 * STEP_NS))
+    assert portraits.looked == looks + 1
+
+
 @pytest.mark.parametrize(
     "someone",
     [

@@ -27,10 +27,14 @@ STEP_NS = 200_000_000
 """So often it is asked who is worth a look."""
 
 AGAIN_NS = 400_000_000
-"""A further look at somebody who is not larger than before comes this much later: another pose."""
+"""A further look at somebody who is not larger than before comes this much later: another pose..."""
+
+SOON_NS = 150_000_000
+"""...or, of somebody as large as the model's windows, at the next time of asking: nothing is gained by waiting, and a
+camera that looks down steeply shows many for half a second only."""
 
 LEAST = 2
-LEAST_SPAN_NS = 300_000_000
+LEAST_SPAN_NS = 150_000_000
 """Of whom only one pose was seen, or two of the same moment, the picture says nothing."""
 
 LEAST_PX = 36.0
@@ -117,7 +121,9 @@ class Portraits:
         known = self._known.get(number)
         if known is None:
             return True
-        return box[3] - box[1] >= LARGER * known.height_px[-1] or at - known.at[-1] >= AGAIN_NS
+        high = box[3] - box[1]
+        pause = SOON_NS if high >= self._model.size[1] else AGAIN_NS
+        return high >= LARGER * known.height_px[-1] or at - known.at[-1] >= pause
 
     def _look(self, image: NDArray[np.uint8], due: list[tuple[Track, Box]], at: BootNs) -> None:
         bands, sexes = self._model.look([cut(image, box, self._model.size) for _, box in due])

@@ -44,11 +44,19 @@ head. These and the lengths above are straight lines through the outlines of 100
 before cameras 2.4 to 4 m high, tilted by 15 to 60 degrees (30 November 2026); what is left scatters by 1.5 % of those
 who stand and by 4 % of those who walk, step by step."""
 
-STEEP, LONGER = 0.6, 0.05
-STEEPEST = 1.3
+STEEP, LONGER = 0.6, 0.065
+STEEPEST = 3.0
 """Of rays to the crown that fall more steeply than STEEP (metres down for each ahead), the detector's boxes reach
 beyond a person more and more: by such a share of the height for each unit of slope. Of steeper ones than STEEPEST
-single looks scatter by 12 % and more, and none is taken. From crowds seen 60 degrees down (30 November 2026)."""
+hardly any were seen, and none is taken. From crowds seen 45 and 60 degrees down (30 November 2026)."""
+
+LOOK_SD, VAGUER = 0.05, 0.6
+"""How much single looks are off, as a share of the height, and by what share of that more for each unit of slope beyond
+STEEP: rms 6 % at a slope of 0.9, 7 % at 1.2, 8.5 % at 1.6 and 10 % at 2.2 in those recordings. A child beside whom
+everybody's boxes end at the picture's edge is seen under steep rays only, and 10 % still tell a child."""
+
+LOOKS_BEFORE = 3
+"""As if LOOK_SD had been seen so often of everybody before: a few looks may agree by chance."""
 
 ADULT_M = 1.65
 MIDDLE_M = 0.8
@@ -68,16 +76,16 @@ STEP_NS = 200_000_000
 """So often everybody is measured. Looks as near to one another share half of their error."""
 
 MOST = 40
-LEAST = 4
-LEAST_SPAN_S = 0.4
-"""Fewer looks, or all within one step, and nothing is said."""
+LEAST = 3
+LEAST_SPAN_S = 0.35
+"""Fewer looks, or all within one step, and nothing is said. Whoever is seen for two frames has two at most."""
 
 MOST_HIDDEN = 0.5
 HIDDEN_SD = 0.05
 """Of a box that somebody nearer covers by so much of its area, how wrong the height is besides: 4 to 6 cm in the median
 for a rendered recording with people of no training (30 November 2026); 10 cm and more where more is covered."""
 
-LEAST_LEVEL = LEAST
+LEAST_LEVEL = 4
 """Looks at least at each of two people whom one track showed."""
 
 LEVEL_M = 0.15
@@ -89,8 +97,9 @@ BEGINNING, END = BootNs(-(2**63)), BootNs(2**63 - 1)
 
 TALLEST_M, SMALLEST_M = 2.15, 0.55
 
-MOST_ERROR_M = 0.12
-"""A height that is known less well than that says little of an age, and is more likely several people's."""
+MOST_ERROR_M = 0.16
+"""A height that is known less well than that says little of an age, and is more likely several people's. At 12 cm one
+height in six was left out 60 degrees down, and ages were told no better (rendered, 30 November 2026)."""
 
 PERSON_SD = 0.02
 """What stays wrong with a person however long they are seen: posture, hair, hat, heels; 3.3 cm of 1.65 m."""
@@ -105,7 +114,13 @@ class Stature:
 
 
 def statures_m(view: View, boxes: Floats, strides: Floats) -> Floats:
-    """The heights (N,) of upright people in boxes (N, 4), in metres; NaN where the ray meets no floor or is too steep.
+    """The heights (N,) of upright people in boxes (N, 4), in metres: the first that `measure` tells."""
+    return measure(view, boxes, strides)[0]
+
+
+def measure(view: View, boxes: Floats, strides: Floats) -> tuple[Floats, Floats]:
+    """Of upright people in boxes (N, 4) the heights (N,) in metres, NaN where the ray meets no floor or is too steep,
+    and what each is worth (N,): how many looks under a flat ray are as good as this one, 1 at most.
 
     strides: (N,) how much each strides towards the camera or away from it, 0 to 1.
     """
@@ -120,9 +135,10 @@ def statures_m(view: View, boxes: Floats, strides: Floats) -> Floats:
     slope = (down[1] - row * forward[1]) / (down[2] - row * forward[2])
     # z = height_m - slope * (ahead + reach * z / ADULT_M), and z is the height less what it sank and with what is added
     reach = TOES_M + HEAD_M + STRIDE_M * strides
-    share = 1 - SUNK - STRIDING * strides + LONGER * np.maximum(slope - STEEP, 0.0)
+    steep = np.maximum(slope - STEEP, 0.0)
+    share = 1 - SUNK - STRIDING * strides + LONGER * steep
     tall: Floats = (view.height_m - slope * ahead) / (share + slope * reach / ADULT_M)
-    return np.where(slope <= STEEPEST, tall, np.nan)
+    return np.where(slope <= STEEPEST, tall, np.nan), (1 + VAGUER * steep) ** -2.0
 
 
 def strides_of(view: View, boxes: Floats, velocities: Floats) -> Floats:
@@ -140,15 +156,43 @@ def strides_of(view: View, boxes: Floats, velocities: Floats) -> Floats:
 
 @dataclass(slots=True)
 class Series:
-    """The newest MOST heights in m, and when they were measured."""
+    """The newest MOST heights in m, when they were measured, and what each is worth (`measure`)."""
 
     metres: list[float] = field(default_factory=list)
     at: list[BootNs] = field(default_factory=list)
+    worth: list[float] = field(default_factory=list)
 
-    def add(self, metres: float, at: BootNs) -> None:
+    def add(self, metres: float, at: BootNs, worth: float) -> None:
         """Takes a look."""
         self.metres = [*self.metres[1 - MOST :], metres]
         self.at = [*self.at[1 - MOST :], at]
+        self.worth = [*self.worth[1 - MOST :], worth]
+
+    @property
+    def enough(self) -> bool:
+        """Whether somebody was measured often and for long enough."""
+        return len(self.at) >= LEAST and self.at[-1] - self.at[0] >= LEAST_SPAN_S * 1e9
+
+    def during(self, at: BootNs) -> "Series":
+        """The looks that belong to whom the track showed at `at`.
+
+        A track that passes from one person to another shows two heights, one after the other. It is cut where the two
+        sides are most alike within themselves, if their medians differ by more than looks at one person do.
+        """
+        one = self
+        while (k := _break(one.metres)) is not None:
+            mine = slice(k) if at < one.at[k] else slice(k, None)
+            one = Series(one.metres[mine], one.at[mine], one.worth[mine])
+        return one
+
+    def middle(self) -> tuple[float, float]:
+        """The median, each look with the weight of its worth, and its standard error, both in metres."""
+        middle = _weighted_median(self.metres, self.worth)
+        off = (abs(m - middle) * sqrt(w) for m, w in zip(self.metres, self.worth, strict=True))
+        scatter, n = 1.4826 * median(off) / middle, len(self.metres)
+        scatter = sqrt((LOOKS_BEFORE * LOOK_SD**2 + n * scatter**2) / (LOOKS_BEFORE + n))
+        # The median's error is 1.25 times the mean's, and neighbouring looks share half of theirs.
+        return middle, middle * 1.25 * scatter / sqrt(sum(self.worth) / 2)
 
 
 @dataclass(slots=True)
@@ -159,13 +203,17 @@ class Looks:
     every: Series = field(default_factory=Series)
 
     def best(self, at: BootNs) -> Series:
-        """Those to trust about whom the track showed at `at`: the free ones where they are enough."""
-        return self.free if enough(level(self.free.metres, self.free.at, at)[1]) else self.every
+        """Those to trust about whom the track showed at `at`: the free ones, unless they are too few, or so steep that
+        all together say more."""
+        free, every = self.free.during(at), self.every.during(at)
+        better = every.enough and _share(every, HIDDEN_SD) < _share(free, 0.0) if free.enough else True
+        return self.every if better else self.free
 
 
-def enough(times: Sequence[BootNs]) -> bool:
-    """Whether somebody was measured often and for long enough."""
-    return len(times) >= LEAST and times[-1] - times[0] >= LEAST_SPAN_S * 1e9
+def _share(series: Series, besides: float) -> float:
+    """The standard error of a height as a share of it."""
+    middle, error_m = series.middle()
+    return hypot(error_m / middle, besides)
 
 
 class Statures:
@@ -193,15 +241,16 @@ class Statures:
         usable = _hidden(boxes, *before) <= MOST_HIDDEN
         if not usable.any():
             return
-        tall = np.full(len(boxes), np.nan)
+        seen = np.full((3, len(boxes)), np.nan)
         speeds = np.array([t.velocity or UNKNOWN for t, _ in due])[usable]
         strides = strides_of(self._ground.view, boxes[usable], speeds)
-        tall[usable] = statures_m(self._ground.view, boxes[usable], strides)
-        for (track, _), metres, behind in zip(due, tall.tolist(), _covered(boxes, *before).tolist(), strict=True):
+        seen[:2, usable] = measure(self._ground.view, boxes[usable], strides)
+        seen[2] = _covered(boxes, *before)
+        for (track, _), (metres, worth, behind) in zip(due, seen.T.tolist(), strict=True):
             if SMALLEST_M < metres < TALLEST_M:
                 looks = self._looks.setdefault(track.number, Looks())
                 for series in (looks.every,) if behind else (looks.every, looks.free):
-                    series.add(metres, at)
+                    series.add(metres, at, worth)
 
     def looks(self, number: int) -> Looks | None:
         """What was measured of that track, as long as it is followed; grows with every further look."""
@@ -212,15 +261,13 @@ class Statures:
         if looks is None:
             return None
         series = looks.best(at)
-        metres, times = level(series.metres, series.at, at)
-        if not enough(times):
+        mine = series.during(at)
+        if not mine.enough:
             return None
-        middle = median(metres)
-        scatter = 1.4826 * median(abs(m - middle) for m in metres)
+        middle, error_m = mine.middle()
         guessed = 0.0 if series is looks.free else HIDDEN_SD
-        # Neighbouring looks share half of their error.
-        share = hypot(PERSON_SD, guessed, self._ground.scale_sd, 1.25 * scatter / middle / sqrt(len(metres) / 2))
-        return Stature(middle, middle * share) if middle * share <= MOST_ERROR_M else None
+        error_m = hypot(error_m, middle * hypot(PERSON_SD, guessed, self._ground.scale_sd))
+        return Stature(middle, error_m) if error_m <= MOST_ERROR_M else None
 
 
 def best_box(track: Track) -> Box:
@@ -229,26 +276,27 @@ def best_box(track: Track) -> Box:
     return track.xyxy if seen is None or seen[0] != seen[0] else seen  # NaN is not itself
 
 
-def level(metres: Sequence[float], times: Sequence[BootNs], at: BootNs) -> tuple[list[float], list[BootNs]]:
-    """The heights, and when, that belong to whom the track showed at `at`.
-
-    A track that passes from one person to another shows two heights, one after the other. It is cut where the two
-    sides are most alike within themselves, if their medians differ by more than looks at one person do.
-    """
-    tall, when = list(metres), list(times)
-    while (k := _break(tall)) is not None:
-        tall, when = (tall[:k], when[:k]) if at < when[k] else (tall[k:], when[k:])
-    return tall, when
-
-
 def period(looks: Looks | None, at: BootNs) -> tuple[BootNs, BootNs]:
     """From when to when the track showed the very person of `at`, as far as heights tell; without end where they do."""
     if looks is None:
         return BEGINNING, END
     series = looks.best(at)
-    _, when = level(series.metres, series.at, at)
+    when = series.during(at).at
     first, last = when[0], when[-1]
     return BEGINNING if first == series.at[0] else first, END if last == series.at[-1] else last
+
+
+def _weighted_median(values: Sequence[float], weights: Sequence[float]) -> float:
+    """Where half of the weight is below and half above; between two values where that is so of both."""
+    ordered = sorted(zip(values, weights, strict=True))
+    half, below = sum(weights) / 2, 0.0
+    for k, (value, weight) in enumerate(ordered):
+        below += weight
+        if below > half * (1 + 1e-9):
+            return value
+        if below >= half * (1 - 1e-9):
+            return (value + ordered[k + 1][0]) / 2
+    raise ValueError("no values")
 
 
 def _break(tall: list[float]) -> int | None:
