@@ -167,6 +167,50 @@ def test_what_is_seen_of_two_who_walk_one_behind_the_other() -> None:
     assert features(ways.of(0), ways.of(1)) == pytest.approx((1.25**0.5, 0.0, 0.0, 1.0, 1.2), abs=0.01)
 
 
+def walked(ways: Ways, people: dict[int, tuple[Place, set[int]]]) -> None:
+    """Ways of people, at places for times in s, seen in some steps."""
+    for i in range(30):
+        tracks = []
+        for number, (where, seen) in people.items():
+            x, y = where(i * STEP_NS / S)
+            foot = tuple(VIEW.project(np.array([[x, y, 0.0]]))[0])
+            tracks += [Track(number, (0.0, 0.0, 1.0, 1.0), foot, 1.0, seen=True)] if i in seen else []
+        ways.update(tracks, BootNs(i * STEP_NS))
+
+
+@pytest.mark.parametrize(
+    ("comes", "sure"),
+    [
+        (
+            (10, lambda t: (0.3, 7.8 - 1.2 * t)),
+            True,
+        ),  # 0.8 m behind, first seen a fifth of a second after the first left
+        ((10, lambda t: (1.9, 7.8 - 1.2 * t)), False),  # far aside
+        ((10, lambda t: (0.3, 7.8 + 1.2 * (t - 4.0))), False),  # the other way
+        ((16, lambda t: (0.3, 9.0 - 1.2 * t)), False),  # so late that nobody knows where the first one is
+    ],
+)
+def test_whoever_comes_into_view_as_another_leaves_it_may_be_with_them(comes: tuple[int, Place], sure: bool) -> None:
+    """A child that was hidden behind its parent: both are taken to have walked on."""
+    begin, where = comes
+    ways = Ways(given(VIEW))
+    walked(ways, {1: (straight(0.0), set(range(9))), 2: (where, set(range(begin, begin + 8)))})
+    assert (ways.together(1, 2, 0.7) > 0) is sure
+    assert (ways.beside(1, 2) > 0 and ways.near(1, 2)) is sure
+    assert ways.together(1, 2, 0.7) == pytest.approx(ways.together(2, 1, 0.7))
+
+
+def test_ways_end_and_have_holes() -> None:
+    """The second was not seen for two steps in the middle, nor the first at the end."""
+    ways = Ways(given(VIEW))
+    walked(ways, {1: (straight(0.0), set(range(6))), 2: (straight(0.5), {0, 1, 4, 5, 6, 7})})
+    for least in (4, 6):
+        assert features(ways.of(1), ways.of(2), least) == pytest.approx((0.5, 0.0, 0.0, 0.0, 0.8), abs=0.01)
+    assert features(ways.of(1), ways.of(2), least=7) is None
+    walked(hole := Ways(given(VIEW)), {1: (straight(0.0), {0, 1, 2, 3}), 2: (straight(2.4), {0, 1, 2, 5, 6, 7, 8})})
+    assert hole.near(1, 2), "2.4 m apart at the last step of the first, in the hole of the second"
+
+
 def test_too_short_a_time_together_says_nothing() -> None:
     ways = Ways(given(VIEW))
     tracks = [Track(n, (300.0, 200.0, 340.0, 300.0), (320.0 + n, 300.0), 0.1, seen=True) for n in (1, 2)]

@@ -3,10 +3,12 @@
 
 For each person the way on the floor is kept for some seconds. Two belong together if they were near each other for as
 long as both were seen, at a distance that hardly changed, hardly one behind the other, with the same velocity, and
-passed the gate shortly after one another the same way. How much each of these says was fitted to simulated visitors
-(`python -m nigiwai.lab.company --fit`). Groups are made of pairs, and of ages, in kinship.py.
+passed the gate shortly after one another the same way. How much each of these says was fitted to simulated visitors and
+rendered recordings together (`python -m nigiwai.lab.rendered --fit`, docs/accuracy.md names the recordings). Groups are
+made of pairs, and of ages, in kinship.py.
 """
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import hypot
@@ -29,16 +31,23 @@ KEEP_NS = 12_000_000_000
 """How long the way of somebody gone is kept: whoever walks with them may not have passed yet."""
 
 LEAST_SHARED = 5
-"""Steps (1.0 s) that two must have been seen at the same time."""
+"""Steps (1.0 s) that two must have been seen at the same time, or would have been had they walked on."""
 
-LEAST_BESIDE = 8
+WALKS_ON = 6
+LEAST_OWN = 3
+PACE_STEPS = 5
+"""Whoever was out of the picture while another was seen is taken to have walked as at the edge of it (over the last or
+first PACE_STEPS), for as many steps as WALKS_ON: where the camera looks down steeply a child who comes out behind its
+parents is hardly in view with them. Nothing is said so of whoever was seen for fewer steps than LEAST_OWN."""
+
+LEAST_BESIDE = 6
 BESIDE_M = 0.3
 FAR_M = 2.5
 """Of somebody who was not counted: seen with another for this many steps, this far apart at least (a second box on one
 body stands nearer) and at most."""
 
-WEIGHTS = (4.28, -2.46, 0.48, -1.67, -1.1, 0.27, -0.6)
-UNCOUNTED = (1.01, -2.35, 0.72, -1.31, 1.0, 0.15, 0.0)
+WEIGHTS = (4.9, -2.68, -0.31, -1.01, -1.75, 0.19, -0.28)
+UNCOUNTED = (1.98, -1.43, 0.25, -2.43, 0.13, 0.0, 0.0)
 """Logistic regression, both counted, and only one: constant; per metre of median distance; per metre of its spread
 (half of the range from the 10th to the 90th percentile); per m/s of difference in velocity; per metre of median
 distance in the direction of walking; per second that both were seen; per second between their passages."""
@@ -109,18 +118,23 @@ class Ways:
 
 
 def _near(a: Way, b: Way) -> bool:
-    last = min(a.steps[-1], b.steps[-1])
-    if last - max(a.steps[0], b.steps[0]) < LEAST_BESIDE - 1 or last not in a.steps or last not in b.steps:
+    first, last = max(a.steps[0], b.steps[0]), min(a.steps[-1], b.steps[-1])
+    brief = min(len(a.steps), len(b.steps)) < LEAST_OWN or first - last > 2 * WALKS_ON - LEAST_BESIDE
+    if brief and last - first < LEAST_BESIDE - 1:
         return False
-    (x, y), (u, v) = a.places[a.steps.index(last)], b.places[b.steps.index(last)]
+    (x, y), (u, v) = _place(a, last), _place(b, last)
     return hypot(x - u, y - v) <= FAR_M
 
 
 def features(a: Way, b: Way, least: int = LEAST_SHARED) -> tuple[float, float, float, float, float] | None:
-    """While both were seen: median distance and its spread in m, mean difference in velocity in m/s, median distance in
-    the direction in which they walked in m, and for how many seconds."""
-    at_b = dict(zip(b.steps, b.places, strict=True))
-    shared = [(s, p, at_b[s]) for s, p in zip(a.steps, a.places, strict=True) if s in at_b]
+    """While both were seen, or for `least` steps if they would have been had they walked on: median distance and its
+    spread in m, mean difference in velocity in m/s, median distance in the direction in which they walked in m, and for
+    how many seconds both were seen. None where that cannot be told.
+    """
+    shared = _shared(a, b)
+    seen_s = len(shared) * STEP_NS / 1e9
+    if len(shared) < least and min(len(a.steps), len(b.steps)) >= LEAST_OWN:
+        shared = _shared(_walked_on(a, b), _walked_on(b, a))
     if len(shared) < least:
         return None
     off = [(x - u, y - v) for _, (x, y), (u, v) in shared]
@@ -131,7 +145,36 @@ def features(a: Way, b: Way, least: int = LEAST_SHARED) -> tuple[float, float, f
     ahead = sorted(abs(x * gone[0] + y * gone[1]) / far for x, y in off)
     low, middle, high = (_quantile(distance, q) for q in (0.1, 0.5, 0.9))
     drift = _drift([s * STEP_NS / 1e9 for s, _, _ in shared], off)
-    return middle, (high - low) / 2, drift, _quantile(ahead, 0.5), len(shared) * STEP_NS / 1e9
+    return middle, (high - low) / 2, drift, _quantile(ahead, 0.5), seen_s
+
+
+def _shared(a: Way, b: Way) -> list[tuple[int, tuple[float, float], tuple[float, float]]]:
+    at_b = dict(zip(b.steps, b.places, strict=True))
+    return [(s, p, at_b[s]) for s, p in zip(a.steps, a.places, strict=True) if s in at_b]
+
+
+def _walked_on(way: Way, other: Way) -> Way:
+    """A way with what came before and after it, as far as the other's goes and as somebody is taken to walk on."""
+    first, last = way.steps[0], way.steps[-1]
+    before = range(max(other.steps[0], first - WALKS_ON), first)
+    after = range(last + 1, min(other.steps[-1], last + WALKS_ON) + 1)
+    steps = [*before, *way.steps, *after]
+    return Way(steps, [*(_place(way, s) for s in before), *way.places, *(_place(way, s) for s in after)])
+
+
+def _place(way: Way, step: int) -> tuple[float, float]:
+    """Where somebody was at a step: as seen, else on a straight line through what was seen next to it."""
+    at = min(bisect_left(way.steps, step), len(way.steps) - 1)
+    (x, y), off = way.places[at], step - way.steps[at]
+    if not off:
+        return x, y
+    near = slice(at - 1, at + 1) if at else slice(PACE_STEPS + 1)
+    if off > 0:
+        near = slice(-1 - PACE_STEPS, None)
+    steps, places = way.steps[near], way.places[near]
+    long = max(steps[-1] - steps[0], 1)
+    pace = (places[-1][0] - places[0][0]) / long, (places[-1][1] - places[0][1]) / long
+    return x + off * pace[0], y + off * pace[1]
 
 
 def _quantile(ordered: Sequence[float], q: float) -> float:

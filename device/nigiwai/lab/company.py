@@ -2,7 +2,7 @@
 """How well age bands and company are told of simulated visitors: the real tracker, gates and passers, exact truth.
 
     python -m nigiwai.lab.company              the figures of docs/accuracy.md
-    python -m nigiwai.lab.company --fit        the weights of eye/companions.py, fitted on other seeds
+    python -m nigiwai.lab.company --fit        weights for eye/companions.py, fitted on other seeds
     python -m nigiwai.lab.company --confusion  the errors that link/traits.py corrects for, on yet other seeds
 
 Heights and a simulated trait model (onlooker.py) speak together, as on the device; with `--heights`, heights alone.
@@ -68,6 +68,17 @@ class Outcome:
             else:
                 self.people.append((visitor, passer))
 
+    def pair(
+        self,
+        passers: Passers,
+        gone: Sequence[Passer],
+        truth: Mapping[tuple[int, BootNs], Visitor | None],
+        shows: Mapping[int, Visitor | None],
+    ) -> None:
+        """Takes the pairs of those who were let go just now with everybody near them; shows: whom each track shows."""
+        self.pairs += _pairs(passers, gone, truth)
+        self.uncounted += _uncounted(passers, gone, truth, shows)
+
 
 def trial(
     seed: int, *, flow: float = FLOW, faults: Faults | None = None, seconds: float = SECONDS, heights: bool = False
@@ -92,8 +103,7 @@ def trial(
         image = onlooker.picture(shown, OBLIQUE, DOOR) if onlooker else None
         passers.update(tracks, crossings, gates.passers, at, image)
         gone = [p for p in before if p not in passers.waiting]
-        outcome.pairs += _pairs(passers, gone, truth)
-        outcome.uncounted += _uncounted(passers, gone, truth, shows)
+        outcome.pair(passers, gone, truth, shows)
         settled += gone
     outcome.add(settled, truth)
     return outcome
@@ -156,6 +166,20 @@ def fit(pairs: Sequence[Pair], ridge: float = 1e-2) -> Floats:
         hessian = (x * (p * (1 - p))[:, None]).T @ x + ridge * np.eye(len(weights))
         weights += np.linalg.solve(hessian, x.T @ (y - p) - ridge * weights)
     return weights
+
+
+def fit_trials() -> list[Outcome]:
+    """The trials on whose pairs weights are fitted; nobody is looked at, since looks are no part of it."""
+    return [trial(seed, heights=True) for seed in FIT_SEEDS]
+
+
+def fitted(outcomes: Sequence[Outcome]) -> dict[str, object]:
+    """How many pairs there are, and the weights fitted to them, for WEIGHTS and UNCOUNTED of eye/companions.py."""
+    told = {"both": [p for o in outcomes for p in o.pairs], "uncounted": [p for o in outcomes for p in o.uncounted]}
+    return {
+        name: {"pairs": len(pairs), "weights": [round(w, 2) for w in fit(pairs).tolist()]}
+        for name, pairs in told.items()
+    }
 
 
 def true_company(visitor: Visitor) -> Company:
@@ -259,13 +283,10 @@ def report(outcomes: Sequence[Outcome]) -> dict[str, float]:
 def main(arguments: Sequence[str]) -> None:
     """Prints figures, confusions or fitted weights, as JSON."""
     heights = "--heights" in arguments
+    result: dict[str, object]
     if "--fit" in arguments:
-        outcomes = [trial(seed, heights=True) for seed in FIT_SEEDS]  # looks are no part of it
-        told = {"both": [p for o in outcomes for p in o.pairs], "uncounted": [p for o in outcomes for p in o.uncounted]}
-        result: dict[str, object] = {
-            name: {"pairs": len(pairs), "weights": [round(w, 2) for w in fit(pairs).tolist()]}
-            for name, pairs in told.items()
-        }
+        outcomes = fit_trials()
+        result = fitted(outcomes)
     elif "--confusion" in arguments:
         outcomes = [trial(seed, heights=heights) for seed in CONFUSION_SEEDS]
         result = {"figures": report(outcomes), "confusions": confusions(outcomes)}

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """How well it is told who came in rendered recordings, by the whole of eye: detector, tracker, gates, heights, looks.
 
-python -m nigiwai.lab.rendered RECORDING.mp4... [--model NAME] [--traits NAME | --heights]
+    python -m nigiwai.lab.rendered RECORDING.mp4... [--traits NAME | --heights]
+    python -m nigiwai.lab.rendered RECORDING.mp4... --fit    the weights of eye/companions.py, by simulated visitors too
 
 A recording of `python -m models.synthetic footage` comes with NAME.tracks.jsonl (who is where, how old, with whom) and
 NAME.gates.toml. Figures of rendered people: never to be quoted as accuracy at a real entrance.
@@ -31,7 +32,7 @@ from nigiwai.eye.stature import Box, best_box
 from nigiwai.eye.trait_model import TraitModel
 from nigiwai.eye.types import Frame
 from nigiwai.eye.view import View
-from nigiwai.lab.company import Outcome, confusions, report
+from nigiwai.lab.company import Outcome, confusions, fit_trials, fitted, report
 from nigiwai.lab.overlaps import overlaps
 from nigiwai.lab.visitors import Visitor
 from nigiwai.settings import Settings, load
@@ -94,11 +95,15 @@ def watch(recording: Path, settings: Settings, model: TraitModel | None) -> Outc
     pipeline = open_pipeline(settings, open_detector(settings))
     passers = _passers(truth.view, model)
     outcome, who, settled = Outcome(), dict[tuple[int, BootNs], Visitor | None](), list[Passer]()
+    shows: dict[int, Visitor | None] = {}
     at = first.at
     for frame in chain((first,), frames):
         at, before = frame.at, passers.waiting
         _see(pipeline, passers, truth, who, frame, source.seconds(at))
-        settled += [p for p in before if p not in passers.waiting]
+        shows |= _shown(pipeline, truth, source.seconds(at))
+        gone = [p for p in before if p not in passers.waiting]
+        outcome.pair(passers, gone, who, shows)
+        settled += gone
     settled += passers.waiting
     passers.settle(at, everybody=True)
     outcome.add(settled, who)
@@ -143,6 +148,12 @@ def _see(
     passers.update(pipeline.tracks, crossings, pipeline.passers, frame.at, frame.image)
 
 
+def _shown(pipeline: Pipeline, truth: Truth, seconds: float) -> dict[int, Visitor]:
+    """Whom each track shows, but for those that show nobody now."""
+    found = ((t.number, truth.at(seconds, best_box(t))) for t in pipeline.tracks)
+    return {number: visitor for number, visitor in found if visitor is not None}
+
+
 def replace_gates(settings: Settings, path: Path) -> Settings:
     """The settings with the gates of another file."""
     return settings.model_copy(update={"gate": load(path).gate})
@@ -154,11 +165,14 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("recordings", type=Path, nargs="+")
     parser.add_argument("--traits", default="nigiwai-traits", help="the trait model")
     parser.add_argument("--heights", action="store_true", help="no trait model: heights alone")
+    parser.add_argument("--fit", action="store_true", help="weights for who walks together instead of figures")
     args = parser.parse_args(arguments)
     settings = Settings.model_validate({"traits": {"model": "" if args.heights else args.traits}})
     model = open_trait_model(settings)
     outcomes = [watch(path, settings, model) for path in args.recordings]
-    result = {"figures": report(outcomes), "confusions": confusions(outcomes)}
+    result: dict[str, object] = {"figures": report(outcomes), "confusions": confusions(outcomes)}
+    if args.fit:
+        result = fitted([*fit_trials(), *outcomes])
     sys.stdout.write(json.dumps(result, indent=1) + "\n")
 
 
