@@ -37,7 +37,7 @@ MOST_NEAR = 20
 LEAST_WAY = 5
 """Steps of a fifth of a second: who was seen for less than a second may have come with anybody."""
 
-LEAST_ODDS = -3.0
+LEAST_ODDS = -2.0
 """Log odds of walking with anybody of a handful, below which somebody is not looked into."""
 
 
@@ -216,8 +216,9 @@ class Passers:
         if news == passer.measured:
             return
         passer.measured = news
-        first, last = period(passer.looks, passer.at)
-        passer.stature = self._statures.stature(passer.looks, passer.at)
+        looks = passer.looks.best(passer.at) if passer.looks else None
+        first, last = period(looks)
+        passer.stature = self._statures.stature(looks)
         seen = None if passer.impressions is None else passer.impressions.between(first, last)
         passer.known = likeness(passer.stature, seen, self._fusion)
 

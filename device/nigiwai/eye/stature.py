@@ -150,7 +150,8 @@ def strides_of(view: View, boxes: Floats, velocities: Floats) -> Floats:
     middle = (boxes[:, :2] + boxes[:, 2:]) / 2
     here, there = view.to_floor(np.stack((middle, middle + step_s * velocities)), MIDDLE_M)
     along = ((there - here) * here).sum(axis=1) / np.hypot(*here.T) / step_s
-    share: Floats = np.nan_to_num(np.minimum(np.abs(along) / STRIDES_MPS, 1.0))
+    share: Floats = np.minimum(np.abs(along) / STRIDES_MPS, 1.0)
+    share[share != share] = 0.0
     return share
 
 
@@ -202,18 +203,30 @@ class Looks:
     free: Series = field(default_factory=Series)
     every: Series = field(default_factory=Series)
 
-    def best(self, at: BootNs) -> Series:
+    def best(self, at: BootNs) -> "Chosen":
         """Those to trust about whom the track showed at `at`: the free ones, unless they are too few, or so steep that
         all together say more."""
-        free, every = self.free.during(at), self.every.during(at)
-        better = every.enough and _share(every, HIDDEN_SD) < _share(free, 0.0) if free.enough else True
-        return self.every if better else self.free
+        free = Chosen(self.free.during(at), self.free, 0.0)
+        if free.mine.enough and free.mine.worth == self.every.worth:
+            return free  # nobody ever stood before them
+        every = Chosen(self.every.during(at), self.every, HIDDEN_SD)
+        if not free.mine.enough or (every.mine.enough and every.share() < free.share()):
+            return every
+        return free
 
 
-def _share(series: Series, besides: float) -> float:
-    """The standard error of a height as a share of it."""
-    middle, error_m = series.middle()
-    return hypot(error_m / middle, besides)
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The looks at the person whom a track showed at some time, out of which, and how wrong they are besides."""
+
+    mine: Series
+    every: Series
+    besides: float
+
+    def share(self) -> float:
+        """The standard error of the height as a share of it."""
+        middle, error_m = self.mine.middle()
+        return hypot(error_m / middle, self.besides)
 
 
 class Statures:
@@ -256,17 +269,12 @@ class Statures:
         """What was measured of that track, as long as it is followed; grows with every further look."""
         return self._looks.get(number)
 
-    def stature(self, looks: Looks | None, at: BootNs) -> Stature | None:
-        """How tall the person is whom the track showed at `at`; None where too little was seen."""
-        if looks is None:
+    def stature(self, chosen: Chosen | None) -> Stature | None:
+        """How tall the person is of whom these looks are; None where too little was seen."""
+        if chosen is None or not chosen.mine.enough:
             return None
-        series = looks.best(at)
-        mine = series.during(at)
-        if not mine.enough:
-            return None
-        middle, error_m = mine.middle()
-        guessed = 0.0 if series is looks.free else HIDDEN_SD
-        error_m = hypot(error_m, middle * hypot(PERSON_SD, guessed, self._ground.scale_sd))
+        middle, error_m = chosen.mine.middle()
+        error_m = hypot(error_m, middle * hypot(PERSON_SD, chosen.besides, self._ground.scale_sd))
         return Stature(middle, error_m) if error_m <= MOST_ERROR_M else None
 
 
@@ -276,14 +284,12 @@ def best_box(track: Track) -> Box:
     return track.xyxy if seen is None or seen[0] != seen[0] else seen  # NaN is not itself
 
 
-def period(looks: Looks | None, at: BootNs) -> tuple[BootNs, BootNs]:
-    """From when to when the track showed the very person of `at`, as far as heights tell; without end where they do."""
-    if looks is None:
+def period(chosen: Chosen | None) -> tuple[BootNs, BootNs]:
+    """From when to when the track showed that very person, as far as heights tell; without end where they do."""
+    if chosen is None:
         return BEGINNING, END
-    series = looks.best(at)
-    when = series.during(at).at
-    first, last = when[0], when[-1]
-    return BEGINNING if first == series.at[0] else first, END if last == series.at[-1] else last
+    mine, every = chosen.mine.at, chosen.every.at
+    return BEGINNING if mine[0] == every[0] else mine[0], END if mine[-1] == every[-1] else mine[-1]
 
 
 def _weighted_median(values: Sequence[float], weights: Sequence[float]) -> float:
