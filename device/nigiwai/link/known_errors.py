@@ -27,25 +27,25 @@ WITH_MODEL: dict[float, Known] = {
     ),
     45.0: Known(
         Confusion(Rate(0.694, 49), Rate(0.014, 208)),
-        Confusion(Rate(0.707, 82, 2.34), Rate(0.114, 175, 1.62)),
+        Confusion(Rate(0.707, 82, 2.34), Rate(0.12, 175, 1.62)),
     ),
     60.0: Known(
         Confusion(Rate(0.76, 183), Rate(0.022, 558)),
-        Confusion(Rate(0.922, 321, 2.96), Rate(0.107, 420, 1.79)),
+        Confusion(Rate(0.916, 321, 2.96), Rate(0.11, 420, 1.79)),
     ),
 }
 BY_HEIGHT: dict[float, Known] = {
     30.0: Known(
         Confusion(Rate(0.786, 28), Rate(0.005, 207)),
-        Confusion(Rate(0.643, 56, 2.18), Rate(0.156, 179, 1.5)),
+        Confusion(Rate(0.732, 56, 2.18), Rate(0.168, 179, 1.5)),
     ),
     45.0: Known(
         Confusion(Rate(0.735, 49), Rate(0.014, 208)),
-        Confusion(Rate(0.671, 82, 2.34), Rate(0.12, 175, 1.62)),
+        Confusion(Rate(0.683, 82, 2.34), Rate(0.126, 175, 1.62)),
     ),
     60.0: Known(
         Confusion(Rate(0.732, 183), Rate(0.029, 558)),
-        Confusion(Rate(0.938, 321, 2.96), Rate(0.157, 420, 1.79)),
+        Confusion(Rate(0.931, 321, 2.96), Rate(0.157, 420, 1.79)),
     ),
 }
 """By how far the camera looks down, in degrees: with the trait model, and where heights speak alone."""
