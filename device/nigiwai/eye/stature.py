@@ -52,8 +52,8 @@ hardly any were seen, and none is taken. From crowds seen 45 and 60 degrees down
 
 LOOK_SD, VAGUER = 0.05, 0.6
 """How much single looks are off, as a share of the height, and by what share of that more for each unit of slope beyond
-STEEP: rms 6 % at a slope of 0.9, 7 % at 1.2, 8.5 % at 1.6 and 10 % at 2.2 in those recordings. A child beside whom
-everybody's boxes end at the picture's edge is seen under steep rays only, and 10 % still tell a child."""
+STEEP: rms 6 % at a slope of 0.9, 7 % at 1.2, 8.5 % at 1.6 and 10 % at 2.2 in those recordings. A small child
+near the picture's lower edge is seen under steep rays only, and a height within 10 % still tells a child."""
 
 LOOKS_BEFORE = 3
 """As if LOOK_SD had been seen so often of everybody before: a few looks may agree by chance."""
@@ -64,8 +64,7 @@ STRIDES_MPS = 0.6
 """From this speed towards the camera or away on somebody strides in full, in m/s, at half an adult's height."""
 
 MOST_TILT_DEG = 62.0
-"""Where the camera looks down more steeply than this nobody's height is told: hardly anybody is seen under a ray that
-is flat enough."""
+"""Where the camera looks down more steeply than this nobody's height is told: nothing was measured from there."""
 
 EDGE = 0.012
 LEAST_PX = 40.0
