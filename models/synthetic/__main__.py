@@ -4,10 +4,10 @@
 import argparse
 from pathlib import Path
 
+from models.synthetic import scene
 from models.synthetic.bodies import SETS, load_bodies
 from models.synthetic.footage import VIEWS
 from models.synthetic.render import Renderer
-from models.synthetic.scene import AGES, DECOYS, EVERYDAY, STEEP
 from models.synthetic.shards import write_shard
 
 # First scene seed of each set; a shard takes up to 1000 seeds, so the sets never meet.
@@ -37,7 +37,7 @@ def shards(args: argparse.Namespace) -> None:
             SCENE_SEEDS[args.set] + number * 1000,
             args.frames,
             (args.width, args.height),
-            STEEP if args.steep else DECOYS if args.decoys else AGES if args.ages else EVERYDAY,
+            args.mix,
         )
         print(f"{path}: {args.frames} frames, {rate:.2f} a second", flush=True)
 
@@ -77,13 +77,14 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--count", type=int, default=1, help="how many shards")
     one.add_argument("--frames", type=int, default=200, help="frames in a shard (default %(default)s)")
     kinds = one.add_mutually_exclusive_group()
-    kinds.add_argument("--steep", action="store_true", help="six scenes in seven from steeply above or straight down")
-    kinds.add_argument(
-        "--decoys", action="store_true", help="scenes full of prams, cases, stands, coats, posters and mannequins"
-    )
-    kinds.add_argument(
-        "--ages", action="store_true", help="children of every age as frequent as others, cameras up to 66 degrees down"
-    )
+    one.set_defaults(mix=scene.EVERYDAY)
+    for name, mix, told in (
+        ("--steep", scene.STEEP, "six scenes in seven from steeply above or straight down"),
+        ("--decoys", scene.DECOYS, "scenes full of prams, cases, stands, coats, posters and mannequins"),
+        ("--ages", scene.AGES, "children of every age as frequent as others, cameras up to 66 degrees down"),
+        ("--empty", scene.EMPTY, "scenes without people, for counting false boxes"),
+    ):
+        kinds.add_argument(name, dest="mix", action="store_const", const=mix, help=told)
     one.add_argument("--width", type=int, default=416)
     one.add_argument("--height", type=int, default=256)
     one.add_argument("--out", type=Path, default=Path("runs/synthetic"))

@@ -37,6 +37,7 @@ class Mix:
 EVERYDAY = Mix()
 DECOYS = Mix(empty=0.25, pram_family=0.75, pram_other=0.4, suitcase=0.35, decoys=True)
 STEEP = Mix(steep=0.85)
+EMPTY = Mix(empty=1.0)
 AGES = Mix(empty=0.0, pram_family=0.0, pram_other=0.0, even_ages=True)
 
 

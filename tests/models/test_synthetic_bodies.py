@@ -12,7 +12,7 @@ from models.synthetic.clothes import colour_body
 from models.synthetic.gait import Manner, Pose, arm_reach, bone_matrices, joint_rotations, skin
 from models.synthetic.mhclo import component_labels, read_garment
 from models.synthetic.props import PRAMS, pram, wheelchair
-from models.synthetic.scene import DECOYS, EVERYDAY, STEEP, Mix, draw_scene
+from models.synthetic.scene import DECOYS, EMPTY, EVERYDAY, STEEP, Mix, draw_scene
 
 MHCLO = """# a square patch
 name patch
@@ -129,6 +129,12 @@ def test_steep_scenes_are_mostly_seen_from_above(sample: list[Body]) -> None:
         return sum(draw_scene(seed, sample, mix=mix).camera.tilt_deg >= 58 for seed in range(20))
 
     assert above(STEEP) >= 14 > above(EVERYDAY)
+
+
+def test_empty_scenes_hold_things_and_nobody(sample: list[Body]) -> None:
+    scenes = [draw_scene(seed, sample, mix=EMPTY) for seed in range(12)]
+    assert not any(scene.actors for scene in scenes)
+    assert any(scene.place.statics for scene in scenes)
 
 
 def test_every_vertex_gets_a_muted_colour(sample: list[Body]) -> None:
