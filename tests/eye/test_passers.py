@@ -181,10 +181,7 @@ def walked(ways: Ways, people: dict[int, tuple[Place, set[int]]]) -> None:
 @pytest.mark.parametrize(
     ("comes", "sure"),
     [
-        (
-            (10, lambda t: (0.3, 7.8 - 1.2 * t)),
-            True,
-        ),  # 0.8 m behind, first seen a fifth of a second after the first left
+        ((10, lambda t: (0.3, 7.8 - 1.2 * t)), True),  # 0.8 m behind, seen when the first has left
         ((10, lambda t: (1.9, 7.8 - 1.2 * t)), False),  # far aside
         ((10, lambda t: (0.3, 7.8 + 1.2 * (t - 4.0))), False),  # the other way
         ((16, lambda t: (0.3, 9.0 - 1.2 * t)), False),  # so late that nobody knows where the first one is

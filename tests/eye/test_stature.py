@@ -175,8 +175,8 @@ def test_free_looks_that_are_steep_give_way_to_flat_ones_half_hidden() -> None:
     times = [BootNs(i * 200_000_000) for i in range(6)]
     steep = Series([1.3] * 3, times[3:], [0.1] * 3)
     looks = Looks(steep, Series([1.6] * 3 + [1.3] * 3, times, [1.0] * 3 + [0.1] * 3))
-    assert looks.best(times[-1]).every is looks.every
-    assert Looks(Series([1.6] * 6, times, [1.0] * 6), looks.every).best(times[-1]).every is not looks.every
+    assert looks.best(times[-1]).source is looks.every
+    assert Looks(Series([1.6] * 6, times, [1.0] * 6), looks.every).best(times[-1]).source is not looks.every
 
 
 def test_a_view_from_straight_above_measures_nobody() -> None:

@@ -34,7 +34,7 @@ SOON_NS = 150_000_000
 camera that looks down steeply shows many for half a second only."""
 
 LEAST = 2
-LEAST_SPAN_NS = 150_000_000
+LEAST_SPAN_NS = SOON_NS
 """Of whom only one pose was seen, or two of the same moment, the picture says nothing."""
 
 LEAST_PX = 36.0

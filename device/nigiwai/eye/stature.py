@@ -219,7 +219,7 @@ class Chosen:
     """The looks at the person whom a track showed at some time, out of which, and how wrong they are besides."""
 
     mine: Series
-    every: Series
+    source: Series
     besides: float
 
     def share(self) -> float:
@@ -287,8 +287,8 @@ def period(chosen: Chosen | None) -> tuple[BootNs, BootNs]:
     """From when to when the track showed that very person, as far as heights tell; without end where they do."""
     if chosen is None:
         return BEGINNING, END
-    mine, every = chosen.mine.at, chosen.every.at
-    return BEGINNING if mine[0] == every[0] else mine[0], END if mine[-1] == every[-1] else mine[-1]
+    mine, source = chosen.mine.at, chosen.source.at
+    return BEGINNING if mine[0] == source[0] else mine[0], END if mine[-1] == source[-1] else mine[-1]
 
 
 def _weighted_median(values: Sequence[float], weights: Sequence[float]) -> float:

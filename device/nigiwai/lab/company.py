@@ -3,7 +3,7 @@
 
     python -m nigiwai.lab.company              the figures of docs/accuracy.md
     python -m nigiwai.lab.company --fit        weights for eye/companions.py, fitted on other seeds
-    python -m nigiwai.lab.company --confusion  the errors that link/traits.py corrects for, on yet other seeds
+    python -m nigiwai.lab.company --confusion  how often child and family are said of whom, on yet other seeds
 
 Heights and a simulated trait model (onlooker.py) speak together, as on the device; with `--heights`, heights alone.
 """
@@ -247,8 +247,8 @@ def families(people: Sequence[tuple[Visitor, Passer]]) -> dict[str, float]:
 
 
 def confusions(outcomes: Sequence[Outcome]) -> dict[str, list[list[float]]]:
-    """What link/traits.py corrects by: for child and family, of those who are and of the others, the share of whom it
-    is said, how many they were, and how many people share one decision.
+    """For child and family, of those who are and of the others, the share of whom it is said, how many they were, and
+    how many people share one decision. Of rendered people link corrects by it (link/known_errors.py).
     """
     people = everybody(outcomes)
     child = [(n, v.age <= OLDEST_CHILD, band_of(p.known) is Band.CHILD) for n, (v, p) in enumerate(people)]
@@ -285,8 +285,7 @@ def main(arguments: Sequence[str]) -> None:
     heights = "--heights" in arguments
     result: dict[str, object]
     if "--fit" in arguments:
-        outcomes = fit_trials()
-        result = fitted(outcomes)
+        result = fitted(fit_trials())
     elif "--confusion" in arguments:
         outcomes = [trial(seed, heights=heights) for seed in CONFUSION_SEEDS]
         result = {"figures": report(outcomes), "confusions": confusions(outcomes)}
