@@ -18,7 +18,7 @@ def bake(args: argparse.Namespace) -> None:
     """Bake bodies into the cache."""
     from models.synthetic.bake import bake_set
 
-    bake_set(args.set, args.count)
+    bake_set(args.set, args.count, first=args.first, years=args.years)
 
 
 def shards(args: argparse.Namespace) -> None:
@@ -69,7 +69,9 @@ def parser() -> argparse.ArgumentParser:
         "bake", help="bake dressed bodies into the cache (needs torch, anny, fast-simplification)"
     )
     one.add_argument("--set", choices=sorted(SETS), default="train")
-    one.add_argument("--count", type=int, default=150, help="bodies in the set (default %(default)s)")
+    one.add_argument("--first", type=int, default=0, help="number of the first body")
+    one.add_argument("--count", type=int, default=150, help="how many bodies (default %(default)s)")
+    one.add_argument("--years", type=int, nargs=2, metavar=("FIRST", "LAST"), help="of these ages only")
     one.set_defaults(run=bake)
     one = commands.add_parser("shards", help="write training shards NAME-XXXX.tar")
     one.add_argument("--set", choices=sorted(SETS), default="train")
@@ -82,6 +84,7 @@ def parser() -> argparse.ArgumentParser:
         ("--steep", scene.STEEP, "six scenes in seven from steeply above or straight down"),
         ("--decoys", scene.DECOYS, "scenes full of prams, cases, stands, coats, posters and mannequins"),
         ("--ages", scene.AGES, "children of every age as frequent as others, cameras up to 66 degrees down"),
+        ("--alike", scene.ALIKE, "as --ages, with ages only at which a child is as tall as somebody grown"),
         ("--empty", scene.EMPTY, "scenes without people, for counting false boxes"),
     ):
         kinds.add_argument(name, dest="mix", action="store_const", const=mix, help=told)

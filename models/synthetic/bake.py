@@ -82,26 +82,36 @@ def simplify(body: Body) -> Body:
     )
 
 
-def bake_one(tailor: Tailor, wardrobe: Wardrobe, seed: int, number: int) -> Body:
-    """The body of this seed; `number` walks through the age bands so that small sets hold every age."""
-    rng = np.random.default_rng(seed)
+def band_of(number: int) -> tuple[int, int]:
+    """First and last year of age; `number` walks through the age bands so that small sets hold every age."""
     share = np.cumsum([band[2] for band in AGE_BANDS])
     band = int(np.searchsorted(share, (number * 0.618034) % 1.0 * share[-1]))
     low, high, _ = AGE_BANDS[min(band, len(AGE_BANDS) - 1)]
-    form = tailor.form(draw_human(rng, low, high), rng)
+    return low, high
+
+
+def bake_one(tailor: Tailor, wardrobe: Wardrobe, seed: int, years: tuple[int, int]) -> Body:
+    """The body of this seed, of an age from the first to the last of `years`."""
+    rng = np.random.default_rng(seed)
+    form = tailor.form(draw_human(rng, *years), rng)
     return simplify(dress(tailor, form, wardrobe, str(seed), rng))
 
 
-def bake_set(which: str, count: int, directory: Path | None = None, first: int = 0) -> None:
-    """Bake bodies first..count-1 of a set, skipping those that are there. The sample wears helper clothes only."""
+def bake_set(
+    which: str, count: int, directory: Path | None = None, first: int = 0, years: tuple[int, int] | None = None
+) -> None:
+    """Bake `count` bodies of a set from number `first` on, skipping those that are there; `years`: of these ages only.
+
+    The sample wears helper clothes only.
+    """
     folder = set_folder(which, directory)
     tailor, wardrobe = Tailor(), Wardrobe(None if which == "sample" else garment_folder())
-    for number in range(first, count):
+    for number in range(first, first + count):
         seed = SETS[which] + number
         path = folder / f"{seed}.npz"
         if path.exists():
             continue
-        body = bake_one(tailor, wardrobe, seed, number)
+        body = bake_one(tailor, wardrobe, seed, years or band_of(number))
         save_body(body, path)
         worn = {k: v for k, v in body.outfit.items() if k in ("top", "bottom", "hair", "hat")}
         print(f"{path.name} {body.human} {len(body.faces)} triangles {worn}", flush=True)

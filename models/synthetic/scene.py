@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A random entrance scene: camera, place, and people in groups, each with a straight way to go for a second or two."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -32,6 +32,9 @@ class Mix:
     even_ages: bool = (
         False  # half of the people children of 1 to 12, each year as frequent; and cameras from which ages are told
     )
+    alike: bool = (
+        False  # with `even_ages`: only ages at which a child is as tall as somebody grown, half of them children
+    )
 
 
 EVERYDAY = Mix()
@@ -39,6 +42,9 @@ DECOYS = Mix(empty=0.25, pram_family=0.75, pram_other=0.4, suitcase=0.35, decoys
 STEEP = Mix(steep=0.85)
 EMPTY = Mix(empty=1.0)
 AGES = Mix(empty=0.0, pram_family=0.0, pram_other=0.0, even_ages=True)
+ALIKE = replace(AGES, alike=True)
+ALIKE_CHILDREN, ALIKE_OTHERS = ((9, 12),), ((13, 16), (62, 86))
+"""Years of age of children as tall as some of the others, and of these."""
 
 
 @dataclass(frozen=True)
@@ -117,11 +123,17 @@ def group_offsets(size: int, rng: Rng) -> list[tuple[float, float]]:
     return row
 
 
-def draw_even_group(bodies: list[Body], rng: Rng) -> tuple[str, list[Body]]:
-    """One to three people: as many children as others, each year of age up to 12 and from 13 to 80 as frequent."""
+def draw_even_group(bodies: list[Body], rng: Rng, alike: bool = False) -> tuple[str, list[Body]]:
+    """One to three people: as many children as others, each year of age up to 12 and from 13 to 80 as frequent.
+
+    alike: of the ages ALIKE_CHILDREN and ALIKE_OTHERS instead, each span of years as frequent.
+    """
     chosen: list[Body] = []
+    spans = (ALIKE_CHILDREN, ALIKE_OTHERS) if alike else (((1, 12),), ((13, 80),))
     for _ in range(int(rng.integers(1, 4))):
-        age = int(rng.integers(1, 13) if rng.random() < 0.5 else rng.integers(13, 81))
+        kind = spans[0] if rng.random() < 0.5 else spans[1]
+        low, high = kind[int(rng.integers(len(kind)))] if len(kind) > 1 else kind[0]
+        age = int(rng.integers(low, high + 1))
         near = min(abs(b.human.age - age) for b in bodies)
         alike = [b for b in bodies if abs(b.human.age - age) == near and b not in chosen]
         chosen += [alike[int(rng.integers(len(alike)))]] if alike else []
@@ -208,7 +220,7 @@ def add_group(
     scene: Scene, bodies: list[Body], taken: list[tuple[float, float]], number: int, rng: Rng, mix: Mix = EVERYDAY
 ) -> bool:
     """Place one company; False when there was no room for it."""
-    kind, chosen = draw_even_group(bodies, rng) if mix.even_ages else draw_group(bodies, rng)
+    kind, chosen = draw_even_group(bodies, rng, mix.alike) if mix.even_ages else draw_group(bodies, rng)
     for _ in range(40):
         at = spot(scene.camera, scene.place, rng, not taken)
         if at is None:

@@ -21,15 +21,11 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from models.traits.crops import Crops, load
-from models.traits.learn import OLDEST_CHILD, centred, chances, joined
+from models.traits.learn import OLDEST_CHILD, centred, chances, joined, stature_odds
 from models.traits.net import FIRST_YEARS
-from nigiwai.eye.growth import SHOES_CM, child_probability
-from nigiwai.eye.likeness import SURE, SURE_BAND, SURE_SEX
+from nigiwai.eye.likeness import MOST_ODDS, SURE, SURE_BAND, SURE_SEX
 
 Floats = NDArray[np.float64]
-
-STATURE_SD_M = 0.045
-"""How wrong statures are on the device, seen with its own detector (docs/accuracy.md), and what it believes of them."""
 
 
 @dataclass(frozen=True)
@@ -72,12 +68,9 @@ def child_odds(band: Floats) -> Floats:
     return np.asarray(band[:, 0] - np.logaddexp.reduce(band[:, 1:], axis=1))
 
 
-def stature_odds(crops: Crops, seed: int = 3) -> Floats:
-    """Log odds (N,) of being a child, of statures as the device would measure them."""
-    rng = np.random.default_rng(seed)
-    told = crops.stature_m + SHOES_CM / 100 + rng.normal(0, STATURE_SD_M, len(crops))
-    p = np.clip([child_probability(float(m), STATURE_SD_M) for m in told], 1e-9, 1 - 1e-9)
-    return np.clip(np.log(p / (1 - p)), -8, 8)
+def measured(crops: Crops, seed: int = 3) -> Floats:
+    """Log odds (N,) of being a child, of statures measured once; the same each time."""
+    return stature_odds(crops.stature_m, np.random.default_rng(seed))
 
 
 def logistic(x: Floats, y: NDArray[np.bool_], weight: Floats, ridge: float = 1e-3) -> Floats:
@@ -100,10 +93,8 @@ def fit(model: Path, crops: Crops) -> dict[str, float]:
         "band": temperature_of(said.band, band, weight),
         "sex": temperature_of(said.sex, crops.male.astype(np.int64), weight),
     }
-    odds = np.clip(child_odds(log_softmax(said.band, temperatures["band"])), -8, 8)
-    picture, stature, constant = logistic(
-        np.column_stack((odds, stature_odds(crops))), crops.age <= OLDEST_CHILD, weight
-    )
+    odds = np.clip(child_odds(log_softmax(said.band, temperatures["band"])), -MOST_ODDS, MOST_ODDS)
+    picture, stature, constant = logistic(np.column_stack((odds, measured(crops))), crops.age <= OLDEST_CHILD, weight)
     return {
         "people": len(crops), "bodies": len(set(crops.body)),
         **{f"{k} temperature": t for k, t in temperatures.items()},
@@ -128,7 +119,7 @@ def report(model: Path, entry: dict[str, float], crops: Crops, real: Crops | Non
     said, weight = answers(model, crops), chances(crops.age)
     band, sex = log_softmax(said.band, entry["band"]), log_softmax(said.sex, entry["sex"])
     child = crops.age <= OLDEST_CHILD
-    seen, tall = np.clip(child_odds(band), -8, 8), stature_odds(crops)
+    seen, tall = np.clip(child_odds(band), -MOST_ODDS, MOST_ODDS), measured(crops)
     both = 1 / (1 + np.exp(-(entry["picture"] * seen + entry["stature"] * tall + entry["constant"])))
     result: dict[str, object] = {
         "people": len(crops),

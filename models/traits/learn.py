@@ -3,7 +3,9 @@
 
 Rendered people teach age and sex, real ones the sex as the teacher sees it. Rendered people are drawn so that children
 and others are equally frequent, and so is each year of age among them: what the network then says is what a stature
-says too (nigiwai.eye.growth), and the two can be put together. Writes RUN/traits.pt (moving average) and RUN/log.jsonl.
+says too (nigiwai.eye.growth), and the two can be put together. It is also asked what it adds to a stature measured as
+well as the device does (`beside`): so it learns most from those whom a stature does not tell. Writes RUN/traits.pt
+(moving average) and RUN/log.jsonl.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import math
 import sys
 import time
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -30,9 +33,14 @@ from models.training.precision import mixed
 from models.training.schedule import decay_rate, ema_keep, trunk_rate
 from models.traits.crops import KEPT, KEPT_GROW, Crops, load
 from models.traits.net import HEIGHT, WIDTH, Shape, TraitNet, band_of, years_of
+from nigiwai.eye.growth import SHOES_CM, child_probability
+from nigiwai.eye.likeness import MOST_ODDS
 from nigiwai.eye.portrait import GROW
 
 OLDEST_CHILD, OLDEST = 12, 80
+
+STATURE_SD_M = 0.045
+"""How wrong statures are on the device, seen with its own detector (docs/accuracy.md), and what it believes of them."""
 FORM = 1
 
 
@@ -48,6 +56,7 @@ class Recipe:
     weight_decay: float = 0.05
     average: float = 0.998
     smoothing: float = 0.02
+    beside: float = 1.0  # the weight of what the picture adds to a stature
     seed: int = 5
     threads: int = 1
 
@@ -104,15 +113,41 @@ def tensor_of(images: list[NDArray[np.uint8]]) -> Tensor:
     return stack.contiguous(memory_format=torch.channels_last).float() / 255
 
 
-def losses(outputs: tuple[Tensor, Tensor, Tensor], age: Tensor, male: Tensor, smoothing: float) -> Tensor:
-    """The loss of a batch; an age of -1 is not known."""
+@dataclass(frozen=True)
+class Truth:
+    """What is known of a batch (B,): ages, -1 where not known; how likely male; log odds by a measured stature."""
+
+    age: Tensor
+    male: Tensor
+    tall: Tensor
+
+
+def losses(outputs: tuple[Tensor, Tensor, Tensor], truth: Truth, recipe: Recipe) -> Tensor:
+    """The loss of a batch."""
     band, sex, years = outputs
-    known = age >= 0
-    total = 0.5 * F.cross_entropy(sex, torch.stack((1 - male, male), 1))
+    known = truth.age >= 0
+    total = 0.5 * F.cross_entropy(sex, torch.stack((1 - truth.male, truth.male), 1))
     if known.any():
-        total = total + F.cross_entropy(band[known], band_of(age[known]), label_smoothing=smoothing)
-        total = total + F.smooth_l1_loss(years[known, 0], years_of(age[known].float()))
+        band, age = band[known], truth.age[known]
+        total = total + F.cross_entropy(band, band_of(age), label_smoothing=recipe.smoothing)
+        total = total + F.smooth_l1_loss(years[known, 0], years_of(age.float()))
+        seen = band[:, 0] - torch.logsumexp(band[:, 1:], 1)
+        child = (age <= OLDEST_CHILD).float()
+        total = total + recipe.beside * F.binary_cross_entropy_with_logits(seen + truth.tall[known], child)
     return total
+
+
+def stature_odds(stature_m: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float64]:
+    """Log odds (N,) of being a child, of statures as the device would measure them; of NaN 0."""
+    told = stature_m + SHOES_CM / 100 + rng.normal(0, STATURE_SD_M, len(stature_m))
+    return np.nan_to_num(np.interp(told, *_odds_by_stature()), nan=0.0)
+
+
+@cache
+def _odds_by_stature() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    metres = np.arange(0.5, 2.2, 0.01)
+    p = np.clip([child_probability(float(m), STATURE_SD_M) for m in metres], 1e-9, 1 - 1e-9)
+    return metres, np.clip(np.log(p / (1 - p)), -MOST_ODDS, MOST_ODDS)
 
 
 class Lesson:
@@ -131,8 +166,8 @@ class Lesson:
         self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
         self.optimisers = optimisers(self.model, recipe.lr, recipe.weight_decay)
 
-    def batch(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Pictures, ages, how likely male."""
+    def batch(self) -> tuple[Tensor, Truth]:
+        """Pictures and what is known of them."""
         n_real = round(self.recipe.batch * self.recipe.real_share) if self.real is not None else 0
         picks = [(self.rendered, self.rng.choice(len(self.rendered), self.recipe.batch - n_real, p=self.chances))]
         if self.real is not None and n_real:
@@ -140,7 +175,9 @@ class Lesson:
         images = [view_of(crops.image[i], self.rng) for crops, rows in picks for i in rows.tolist()]
         age = np.concatenate([crops.age[rows] for crops, rows in picks]).astype(np.int64)
         male = np.concatenate([crops.male[rows] for crops, rows in picks]).astype(np.float32)
-        return tensor_of(images), torch.from_numpy(age), torch.from_numpy(male)
+        tall = np.concatenate([stature_odds(crops.stature_m[rows], self.rng) for crops, rows in picks])
+        known = Truth(torch.from_numpy(age), torch.from_numpy(male), torch.from_numpy(tall.astype(np.float32)))
+        return tensor_of(images), known
 
     def step(self, number: int, share: float) -> float:
         """One update; returns the loss. Raises FloatingPointError where it is not finite."""
@@ -148,10 +185,10 @@ class Lesson:
             for group in optimiser.param_groups:
                 group["lr"] = self.recipe.lr * decay_rate(share) * trunk_rate(number)
             optimiser.zero_grad(set_to_none=True)
-        image, age, male = self.batch()
+        image, truth = self.batch()
         with mixed(torch.device("cpu")):
             outputs = self.model(image)
-        loss = losses(tuple(o.float() for o in outputs), age, male, self.recipe.smoothing)  # type: ignore[arg-type]
+        loss = losses(tuple(o.float() for o in outputs), truth, self.recipe)  # type: ignore[arg-type]
         if not math.isfinite(float(loss.detach())):
             raise FloatingPointError(f"loss is not finite at step {number}")
         loss.backward()  # type: ignore[no-untyped-call]
@@ -219,6 +256,7 @@ def main() -> None:
     parser.add_argument("--real", type=Path)
     parser.add_argument("--minutes", type=float, default=Recipe.minutes)
     parser.add_argument("--threads", type=int, default=Recipe.threads)
+    parser.add_argument("--beside", type=float, default=Recipe.beside, help="weight of what is added to a stature")
     parser.add_argument("--start", type=Path, help="goes on from the weights of an earlier run")
     args = parser.parse_args()
     cv2.setNumThreads(1)
@@ -227,7 +265,8 @@ def main() -> None:
         real = load(args.real) if args.real else None
     except DataError as error:
         sys.exit(str(error))
-    Lesson(Recipe(minutes=args.minutes, threads=args.threads), rendered, real, start=args.start).run(args.run)
+    recipe = Recipe(minutes=args.minutes, threads=args.threads, beside=args.beside)
+    Lesson(recipe, rendered, real, start=args.start).run(args.run)
 
 
 if __name__ == "__main__":

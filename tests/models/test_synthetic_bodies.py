@@ -1,18 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """The sample figures in motion, garments as files, scenes as plans: no OpenGL, no anny."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from models.synthetic import bake
 from models.synthetic.actors import Item, State, hand_targets, make_actor, pose_things, turn_matrix
-from models.synthetic.bodies import Body, load_bodies, load_body, save_body
+from models.synthetic.bodies import SETS, Body, load_bodies, load_body, save_body
 from models.synthetic.clothes import colour_body
 from models.synthetic.gait import Manner, Pose, arm_reach, bone_matrices, joint_rotations, skin
 from models.synthetic.mhclo import component_labels, read_garment
 from models.synthetic.props import PRAMS, pram, wheelchair
-from models.synthetic.scene import DECOYS, EMPTY, EVERYDAY, STEEP, Mix, draw_scene
+from models.synthetic.scene import AGES, ALIKE, DECOYS, EMPTY, EVERYDAY, STEEP, Mix, draw_scene
+from models.synthetic.stature import Human, mean_stature_m
 
 MHCLO = """# a square patch
 name patch
@@ -135,6 +138,44 @@ def test_empty_scenes_hold_things_and_nobody(sample: list[Body]) -> None:
     scenes = [draw_scene(seed, sample, mix=EMPTY) for seed in range(12)]
     assert not any(scene.actors for scene in scenes)
     assert any(scene.place.statics for scene in scenes)
+
+
+def test_scenes_of_people_alike_in_height_hold_nobody_whom_a_height_tells(sample: list[Body]) -> None:
+    bodies = [replace(sample[1], key=f"{age}", human=Human(age, "f", mean_stature_m(age, "f"))) for age in range(1, 87)]
+
+    def ages(mix: Mix) -> list[int]:
+        scenes = [draw_scene(seed, bodies, mix=mix) for seed in range(12)]
+        return [actor.body.human.age for scene in scenes for actor in scene.actors]
+
+    even, alike = ages(AGES), ages(ALIKE)
+    assert min(even) < 9
+    assert any(20 <= age <= 50 for age in even)
+    assert all(9 <= age <= 16 or age >= 62 for age in alike)
+    assert any(age <= 12 for age in alike)
+    assert any(13 <= age <= 16 for age in alike)
+    assert any(age >= 62 for age in alike)
+
+
+def test_bodies_are_baked_of_the_ages_asked_for(
+    sample: list[Body], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[int, int]] = []
+
+    def bake_one(_tailor: object, _wardrobe: object, _seed: int, years: tuple[int, int]) -> Body:
+        asked.append(years)
+        return sample[0]
+
+    monkeypatch.setattr(bake, "bake_one", bake_one)
+    monkeypatch.setattr(bake, "Tailor", object)
+    monkeypatch.setattr(bake, "Wardrobe", lambda _folder: None)
+    bake.bake_set("train", 2, tmp_path, first=5, years=(9, 12))
+    bake.bake_set("train", 30, tmp_path)
+
+    first = SETS["train"]
+    assert sorted(int(p.stem) - first for p in tmp_path.rglob("*.npz")) == list(range(30))
+    assert asked[:2] == [(9, 12)] * 2
+    assert len(asked) == 30, "those that were there are not baked again"
+    assert set(asked[2:]) == {(low, high) for low, high, _ in bake.AGE_BANDS}
 
 
 def test_every_vertex_gets_a_muted_colour(sample: list[Body]) -> None:

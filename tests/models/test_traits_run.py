@@ -22,7 +22,7 @@ from models.traits.blend import blend
 from models.traits.crops import Crops, gathered, load, rendered, save
 from models.traits.export import float_model, int8_model
 from models.traits.judge import answers, by_age, fit, report, temperature_of, two_sided
-from models.traits.learn import Lesson, Recipe, chances, load_net, losses, tensor_of, view_of
+from models.traits.learn import Lesson, Recipe, Truth, chances, load_net, losses, stature_odds, tensor_of, view_of
 from models.traits.learn import save as save_net
 from models.traits.net import HEIGHT, WIDTH, Shape, TraitNet, band_of
 
@@ -102,9 +102,29 @@ def test_children_and_others_are_drawn_alike_and_so_is_every_year() -> None:
 def test_an_unknown_age_teaches_the_sex_only() -> None:
     outputs = (torch.zeros(2, 4), torch.zeros(2, 2), torch.zeros(2, 1))
     male = torch.tensor([0.0, 1.0])
-    none = losses(outputs, torch.tensor([-1, -1]), male, 0.0)
+    recipe, tall = Recipe(smoothing=0.0), torch.zeros(2)
+    none = losses(outputs, Truth(torch.tensor([-1, -1]), male, tall), recipe)
     assert float(none) == pytest.approx(0.5 * np.log(2))
-    assert float(losses(outputs, torch.tensor([5, -1]), male, 0.0)) > float(none)
+    assert float(losses(outputs, Truth(torch.tensor([5, -1]), male, tall), recipe)) > float(none)
+
+
+def test_whom_a_stature_tells_teaches_less_than_whom_it_does_not() -> None:
+    small, tall = np.full(400, 1.0, np.float32), np.full(400, 1.47, np.float32)
+    rng = np.random.default_rng(5)
+    assert stature_odds(small, rng).min() > 6
+    assert abs(stature_odds(tall, rng).mean()) < 1
+    assert stature_odds(np.array([np.nan], np.float32), rng).tolist() == [0.0]
+
+    def pull(odds: float) -> float:
+        band = torch.zeros(1, 4, requires_grad=True)
+        outputs = (band, torch.zeros(1, 2), torch.zeros(1, 1))
+        truth = Truth(torch.tensor([10]), torch.zeros(1), torch.tensor([odds]))
+        alone = losses(outputs, truth, Recipe(beside=0.0))
+        (losses(outputs, truth, Recipe()) - alone).backward()
+        assert band.grad is not None
+        return float(-band.grad[0, 0])
+
+    assert pull(6.0) < 0.02 < 0.1 < pull(0.0)
 
 
 def test_bands_begin_where_they_are_said_to() -> None:
