@@ -18,6 +18,7 @@ import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -26,7 +27,9 @@ from numpy.typing import NDArray
 
 from models.training.errors import DataError, Skipped
 from models.training.shards import centre_to_xyxy, decode_image, parse_yolo
-from nigiwai.eye.portrait import cut
+from nigiwai.eye.portrait import Window, cut, slants
+from nigiwai.eye.stature import BROADEST
+from nigiwai.eye.view import View
 
 KEPT = (72, 144)
 KEPT_GROW = 1.5
@@ -89,16 +92,26 @@ def rendered(path: Path, skipped: Skipped) -> Iterator[Row]:
         try:
             truth = json.loads(text)
             picture = decode_image(image, name)
-            tilt, scene = truth["camera"]["tilt_deg"], int(truth["seed"])
-            people = truth["people"] if tilt < MOST_TILT_DEG else []
+            view, scene = view_of(truth), int(truth["seed"])
+            people = truth["people"] if view.tilt_deg < MOST_TILT_DEG else []
         except (DataError, ValueError, KeyError) as error:
             skipped.add(name, f"{error}")
             continue
         for p in people:
-            high = p["box"][3] - p["box"][1]
-            if high >= LEAST_PX and p["visible"] >= LEAST_VISIBLE and p["truncation"] <= MOST_TRUNCATED:
-                window = cut(picture, p["box"], KEPT, KEPT_GROW)
-                yield window, p["age"], float(p["sex"] == "m"), p["stature_m"], high, p["visible"], tilt, scene
+            left, top, right, bottom = p["box"]
+            high = bottom - top
+            upright = high >= LEAST_PX and right - left <= BROADEST * high
+            if upright and p["visible"] >= LEAST_VISIBLE and p["truncation"] <= MOST_TRUNCATED:
+                slant = float(slants(view, np.array([p["box"]]))[0])
+                window = cut(picture, Window.around(p["box"], slant, KEPT_GROW), KEPT)
+                yield window, p["age"], float(p["sex"] == "m"), p["stature_m"], high, p["visible"], view.tilt_deg, scene
+
+
+def view_of(truth: dict[str, Any]) -> View:
+    """The view of a shard's frame as the device would know it."""
+    c = truth["camera"]
+    size = truth["width"], truth["height"]
+    return View(c["height_m"], c["tilt_deg"], c["hfov_deg"], size, c["distortion"])
 
 
 def real(path: Path, teacher: Path, skipped: Skipped) -> Iterator[Row]:
@@ -118,9 +131,18 @@ def real(path: Path, teacher: Path, skipped: Skipped) -> Iterator[Row]:
         for box in boxes.tolist():
             if box[3] - box[1] < 2 * LEAST_PX or box[2] - box[0] > 0.9 * (box[3] - box[1]):
                 continue
-            body = cut(picture, box, TEACHER_SIZE, 1.05).transpose(2, 0, 1)[None].astype(np.float32)
+            body = cut(picture, Window.around(box, grow=1.05), TEACHER_SIZE).transpose(2, 0, 1)[None].astype(np.float32)
             male = float(np.ravel(session.run([attributes], {name_in: body})[0])[0])
-            yield cut(picture, box, KEPT, KEPT_GROW), UNKNOWN, male, np.nan, box[3] - box[1], 1.0, np.nan, number
+            yield (
+                cut(picture, Window.around(box, grow=KEPT_GROW), KEPT),
+                UNKNOWN,
+                male,
+                np.nan,
+                box[3] - box[1],
+                1.0,
+                np.nan,
+                number,
+            )
 
 
 def pairs(path: Path, kind: str) -> Iterator[tuple[str, bytes, str]]:

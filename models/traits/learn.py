@@ -77,14 +77,15 @@ def chances(age: NDArray[np.int16]) -> NDArray[np.float64]:
 
 
 def view_of(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """A kept window as a device might cut and see it: moved, scaled, mirrored, soft, in other light."""
+    """A kept window as a device might cut and see it: moved, turned, scaled, mirrored, soft, in other light."""
     scale = HEIGHT / (KEPT[1] / KEPT_GROW * GROW) * float(np.exp(rng.normal(0, 0.06)))
     x, y = KEPT[0] / 2 + rng.normal(0, 2.0), KEPT[1] / 2 + rng.normal(0, 3.0)
     if rng.random() < 0.12:  # the lower part is hidden, so the box ends higher
         lost = rng.uniform(0.05, 0.25)
         scale, y = scale / (1 - lost), y - lost * KEPT[1] / KEPT_GROW / 2
-    side = -1.0 if rng.random() < 0.5 else 1.0
-    turn = np.array([[side * scale, 0, WIDTH / 2 - side * scale * x], [0, scale, HEIGHT / 2 - scale * y]])
+    side, lean = -1.0 if rng.random() < 0.5 else 1.0, rng.normal(0, 0.07)
+    way = scale * np.array([[side * math.cos(lean), -math.sin(lean)], [side * math.sin(lean), math.cos(lean)]])
+    turn = np.column_stack((way, np.array([WIDTH / 2, HEIGHT / 2]) - way @ (x, y)))
     seen = cv2.warpAffine(image, turn, (WIDTH, HEIGHT), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     if rng.random() < 0.5:
         small = float(rng.uniform(0.3, 1.0))

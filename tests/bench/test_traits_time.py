@@ -58,7 +58,7 @@ def measured() -> tuple[float, float]:
     image = np.zeros((OBLIQUE.size[1], OBLIQUE.size[0], 3), np.uint8)
     image[:360] = picture.image[:360, :640]
     pipeline = Pipeline(detector, Tracker(), lambda size: Gates([gate_of(OBLIQUE, 2.5)], size))
-    passers = Passers(given(OBLIQUE), Portraits(model))
+    passers = Passers(given(OBLIQUE), Portraits(model, OBLIQUE))
     counting, estimating, in_view = 0.0, 0.0, []
     for moment in sample(walk_in_groups(party, SECONDS), 8.0, 0.0, 5):
         frame = Frame(image, BootNs(round((100 + moment.t) * 1e9)))

@@ -112,7 +112,8 @@ class Youthful:
 @pytest.mark.parametrize(("tilt_deg", "band"), [(60.0, Band.CHILD), (70.0, Band.UNKNOWN)])
 def test_from_a_view_too_steep_for_heights_nobody_is_told_by_looks_alone(tilt_deg: float, band: Band) -> None:
     """Nobody is followed for long enough to be measured: what is told is told by looks."""
-    passers, box = Passers(given(replace(VIEW, tilt_deg=tilt_deg)), Portraits(Youthful())), (280.0, 150.0, 320.0, 250.0)
+    view, box = replace(VIEW, tilt_deg=tilt_deg), (280.0, 150.0, 320.0, 250.0)
+    passers = Passers(given(view), Portraits(Youthful(), view))
     track = Track(1, box, (300.0, 250.0), 1.0, seen=True, detected=box)
     image = np.zeros((384, 640, 3), np.uint8)
     for i in range(3):

@@ -4,6 +4,7 @@
 import hashlib
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given as for_all
@@ -17,11 +18,12 @@ from nigiwai.door.traits import Band, Sex
 from nigiwai.errors import ModelError, SettingsError
 from nigiwai.eye.likeness import Fusion, Likeness, band_of, likeness, sex_of
 from nigiwai.eye.manifest import MANIFEST, find_trait_model, load_manifest
-from nigiwai.eye.portrait import cut, window
+from nigiwai.eye.portrait import MOST_SLANT, Window, cut, slants
 from nigiwai.eye.portraits import A_FRAME, MOST, STEP_NS, Impressions, Portraits
 from nigiwai.eye.stature import Stature
 from nigiwai.eye.trait_model import TraitModel
 from nigiwai.eye.types import Track
+from nigiwai.eye.view import View
 from nigiwai.settings import parse
 from tests.conftest import ROOT
 
@@ -170,19 +172,81 @@ def test_experiments_need_a_model() -> None:
 
 
 def test_a_window_is_taller_than_the_box_and_keeps_its_shape() -> None:
-    assert window((100, 100, 140, 200), SIZE) == (91, 92, 148, 207)  # 115 px high, 57.5 px wide, around (120, 150)
+    around = Window.around((100, 100, 140, 200))
+    assert around.corners(SIZE) == (91, 92, 148, 207)  # 115 px high, 57.5 px wide, around (120, 150)
+
+
+def test_of_somebody_broad_the_window_holds_both_arms() -> None:
+    left, _, right, _ = Window.around((100, 100, 180, 210)).corners(SIZE)
+    assert left <= 100 < 180 <= right
+
+
+TILTED = View(height_m=3.3, tilt_deg=60.0, fov_deg=85.0, size=(640, 360), distortion=0.1)
+
+
+def seen(x: float, tall: float = 1.6) -> NDArray[np.float64]:
+    """The ends (2, 2) in px, feet first, of a pole that stands x m aside of where the camera looks."""
+    ahead = TILTED.height_m / np.tan(np.radians(TILTED.tilt_deg)) - 0.3
+    return TILTED.project(np.array([[x, ahead, 0.0], [x, ahead, tall]]))
+
+
+def box_of(x: float, breadth: float = 16.0) -> NDArray[np.float64]:
+    """The box (4,) around that pole, which is that broad."""
+    ends = seen(x)
+    return np.concatenate((ends.min(axis=0) - breadth / 2, ends.max(axis=0) + breadth / 2))
+
+
+@pytest.mark.parametrize("x", [-0.9, -0.3, 0.0, 0.6])
+def test_who_walks_aside_of_a_steep_camera_is_known_to_be_seen_aslant(x: float) -> None:
+    feet, crown = seen(x)
+    (slant,) = slants(TILTED, box_of(x)[None])
+    assert slant == pytest.approx(np.arctan2(crown[0] - feet[0], feet[1] - crown[1]), abs=0.02)
+    assert np.sign(slant) == np.sign(x)
+    assert (abs(slant) > np.radians(15)) == (abs(x) > 0.5)
+
+
+def test_nobody_is_aslant_where_there_is_no_floor() -> None:
+    flat = View(height_m=2.5, tilt_deg=5.0, fov_deg=70.0, size=(640, 360))
+    assert slants(flat, np.array([[600.0, 0.0, 630.0, 40.0]])).tolist() == [0.0]
+
+
+@pytest.mark.parametrize("times", [1, 5])
+@pytest.mark.parametrize("x", [-0.9, 0.6])
+def test_whoever_is_seen_aslant_stands_upright_in_the_window(x: float, times: int) -> None:
+    """At any size of the picture: a pole, and the window around its box."""
+    image = np.zeros((360 * times, 640 * times, 3), np.uint8)
+    feet, crown = (tuple(np.round(end * times).astype(int).tolist()) for end in seen(x))
+    cv2.line(image, feet, crown, (255, 255, 255), 16 * times)
+    box = box_of(x)
+    made = cut(image, Window.around((box * times).tolist(), float(slants(TILTED, box[None])[0])), SIZE)[..., 0]
+
+    rows = np.flatnonzero(made.max(axis=1) > 128)
+    middles = [float(np.flatnonzero(made[row] > 128).mean()) for row in rows[3:-3]]
+    assert np.ptp(middles) < 2.0, "upright"
+    assert np.mean(middles) == pytest.approx(23.5, abs=1.5), "in the middle"
+    assert 0.8 < len(rows) / 96 * 1.15 < 1.15, "and as high as somebody who is seen upright"
+
+
+def test_of_a_large_picture_no_pixel_is_skipped() -> None:
+    image = np.zeros((1200, 1600, 3), np.uint8)
+    image[::2, ::2] = image[1::2, 1::2] = 200
+    made = cut(image, Window(800, 600, 900, 0.3), SIZE)
+    assert np.abs(made.astype(int) - 100).max() <= 12
 
 
 @run_with(max_examples=80, deadline=None)
 @for_all(
     st.tuples(*(st.floats(-400, 900) for _ in range(4))),
     st.sampled_from([(64, 48), (416, 256), (3, 2)]),
+    st.sampled_from([0.0, 0.2, -0.5]) | st.floats(-2, 2),
 )
 def test_any_box_gives_a_window_of_the_right_size(
-    box: tuple[float, float, float, float], size: tuple[int, int]
+    box: tuple[float, float, float, float], size: tuple[int, int], slant: float
 ) -> None:
     image = np.full((size[1], size[0], 3), 90, np.uint8)
-    made = cut(image, box, SIZE)
+    window = Window.around(box, slant)
+    made = cut(image, window, SIZE)
+    assert abs(window.slant) <= MOST_SLANT
     assert made.shape == (96, 48, 3)
     assert (made == 90).all()
     assert not np.shares_memory(made, image)
@@ -210,11 +274,12 @@ def track(number: int, x: float, height: float = 100.0, foot: float = 300.0) -> 
 
 
 IMAGE = np.zeros((384, 640, 3), np.uint8)
+VIEW = View(height_m=3.0, tilt_deg=30.0, fov_deg=70.0, size=(640, 384))
 
 
 def test_few_are_looked_at_in_a_frame_and_everybody_in_turn() -> None:
     eye = Eye()
-    portraits = Portraits(eye)
+    portraits = Portraits(eye, VIEW)
     people = [track(n, 60.0 * n, 100 - n) for n in range(1, 10)]
     for i in range(10):
         portraits.update(IMAGE, people, BootNs(i * STEP_NS // 2))
@@ -224,7 +289,7 @@ def test_few_are_looked_at_in_a_frame_and_everybody_in_turn() -> None:
 
 def test_nobody_is_looked_at_more_than_a_few_times() -> None:
     eye = Eye()
-    portraits = Portraits(eye)
+    portraits = Portraits(eye, VIEW)
     for i in range(200):
         portraits.update(IMAGE, [track(1, 300.0, 60.0 + i)], BootNs(i * S))
     assert sum(eye.shown) == portraits.looked == MOST
@@ -233,7 +298,7 @@ def test_nobody_is_looked_at_more_than_a_few_times() -> None:
 @pytest.mark.parametrize(("height", "looks"), [(60.0, 1), (100.0, 2)])
 def test_whoever_is_as_large_as_the_window_is_looked_at_again_at_once(height: float, looks: int) -> None:
     """Somebody small may come nearer; waiting gains nothing of somebody large, who may be gone."""
-    portraits = Portraits(Eye())
+    portraits = Portraits(Eye(), VIEW)
     for i in range(2):
         portraits.update(IMAGE, [track(1, 300.0, height)], BootNs(i * STEP_NS))
     assert portraits.looked == looks
@@ -251,20 +316,20 @@ def test_whoever_is_as_large_as_the_window_is_looked_at_again_at_once(height: fl
 )
 def test_who_is_not_clearly_in_view_is_not_looked_at(someone: Track) -> None:
     eye = Eye()
-    portraits = Portraits(eye)
+    portraits = Portraits(eye, VIEW)
     portraits.update(IMAGE, [someone], BootNs(S))
     assert not eye.shown
 
 
 def test_who_is_covered_is_not_looked_at() -> None:
-    portraits = Portraits(Eye())
+    portraits = Portraits(Eye(), VIEW)
     portraits.update(IMAGE, [track(1, 300.0), track(2, 310.0, foot=330.0)], BootNs(S))
     assert portraits.of(1) is None
     assert portraits.of(2) is not None
 
 
 def test_who_is_gone_is_forgotten() -> None:
-    portraits = Portraits(Eye())
+    portraits = Portraits(Eye(), VIEW)
     portraits.update(IMAGE, [track(1, 300.0)], BootNs(S))
     portraits.update(IMAGE, [], BootNs(2 * S))
     assert portraits.of(1) is None

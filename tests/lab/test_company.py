@@ -9,7 +9,7 @@ from nigiwai.door.traits import Company
 from nigiwai.eye.body import boxes
 from nigiwai.eye.growth import usual_m
 from nigiwai.eye.passers import Passer
-from nigiwai.eye.portrait import cut
+from nigiwai.eye.portrait import Window, cut
 from nigiwai.eye.types import Direction
 from nigiwai.lab.company import Outcome, everybody, f1_interval, families, seen_families, trial
 from nigiwai.lab.crowd import Moment
@@ -32,7 +32,7 @@ def looked_at(ages: dict[int, int], places: dict[int, tuple[float, float]], who:
     onlooker = Onlooker(known, seed)
     image = onlooker.picture(Moment(0.0, np.array(numbers), xy, tall), OBLIQUE, DOOR)
     box = boxes(OBLIQUE, xy + DOOR, tall)[numbers.index(who)]
-    band, sex = onlooker.look([cut(image, box.tolist(), onlooker.size)])
+    band, sex = onlooker.look([cut(image, Window.around(box.tolist()), onlooker.size)])
     assert np.exp(band).sum() == pytest.approx(1.0)
     assert np.exp(sex[0]) == pytest.approx([0.5, 0.5])
     return float(band[0, 0] - np.logaddexp.reduce(band[0, 1:]))
@@ -59,7 +59,7 @@ def test_the_looks_at_one_person_err_alike() -> None:
         onlooker = Onlooker({1: visitor(age)}, seed)
         xy, tall = np.zeros((1, 2)), np.array([usual_m(age)])
         image = onlooker.picture(Moment(0.0, np.array([1]), xy, tall), OBLIQUE, DOOR)
-        window = cut(image, boxes(OBLIQUE, xy + DOOR, tall)[0].tolist(), onlooker.size)
+        window = cut(image, Window.around(boxes(OBLIQUE, xy + DOOR, tall)[0].tolist()), onlooker.size)
         band, _ = onlooker.look([window, window])
         pairs.append(band[:, 0] - np.logaddexp.reduce(band[:, 1:], axis=1))
     _, _, person_sd, look_sd = measured().at(age)

@@ -67,7 +67,8 @@ def shard(folder: Path, tilt_deg: float = 30.0) -> Path:
         {"id": 1, "age": 7, "stature_m": 1.2, "box": [100, 60, 140, 160]},
         {"id": 2, "age": 40, "stature_m": 1.7, "box": [0, 60, 40, 160]},
     ]
-    truth = json.dumps({"camera": {"tilt_deg": tilt_deg}, "seed": 4, "people": people}).encode()
+    camera = {"height_m": 3.0, "tilt_deg": tilt_deg, "hfov_deg": 70.0, "distortion": 0.1}
+    truth = json.dumps({"width": 300, "height": 200, "camera": camera, "seed": 4, "people": people}).encode()
     picture = cv2.imencode(".jpg", np.full((200, 300, 3), 90, np.uint8))[1].tobytes()
     with tarfile.open(folder / "heldout-0000.tar", "w") as tar:
         for name, data in [(f"{k}{end}", d) for k in "01" for end, d in ((".jpg", picture), (".json", truth))]:

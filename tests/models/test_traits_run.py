@@ -152,9 +152,14 @@ def test_figures_by_hand() -> None:
 def test_a_shard_is_read_and_a_broken_member_is_named(tmp_path: Path) -> None:
     picture = cv2.imencode(".jpg", np.full((96, 160, 3), 90, np.uint8))[1].tobytes()
     someone = {"box": [50, 20, 80, 90], "visible": 1.0, "truncation": 0.0, "age": 7, "sex": "m", "stature_m": 1.2}
-    hidden, far = someone | {"visible": 0.1}, someone | {"box": [5, 5, 10, 20]}
-    truth = {"camera": {"tilt_deg": 30.0}, "seed": 4, "people": [someone, hidden, far]}
-    steep = truth | {"camera": {"tilt_deg": 80.0}}
+    hidden, far, lying = (
+        someone | {"visible": 0.1},
+        someone | {"box": [5, 5, 10, 20]},
+        someone | {"box": [50, 20, 120, 90]},
+    )
+    camera = {"height_m": 3.0, "tilt_deg": 30.0, "hfov_deg": 70.0, "distortion": 0.1}
+    truth = {"width": 160, "height": 96, "camera": camera, "seed": 4, "people": [someone, hidden, far, lying]}
+    steep = truth | {"camera": camera | {"tilt_deg": 80.0}}
     with tarfile.open(tmp_path / "train-0000.tar", "w") as tar:
         for k, text in enumerate((json.dumps(truth), "{", json.dumps(steep))):
             for name, data in ((f"{k}.jpg", picture), (f"{k}.json", text.encode())):

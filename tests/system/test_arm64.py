@@ -15,7 +15,7 @@ import pytest
 
 from nigiwai.eye.cameras.recording import Recording
 from nigiwai.eye.manifest import find_trait_model
-from nigiwai.eye.portrait import cut
+from nigiwai.eye.portrait import Window, cut
 from nigiwai.paths import models_dir
 from tests.conftest import ROOT
 from tests.system.machine import MACHINES, needs_proof
@@ -93,7 +93,9 @@ def people(size: tuple[int, int]) -> np.ndarray:
         frame = clip.read(10.0)
         assert frame is not None
         if number % 10 == 0:
-            windows += [cut(frame.image, p["box"], size) for p in truth[number] if p["visible"] > LEAST_SEEN]
+            windows += [
+                cut(frame.image, Window.around(p["box"]), size) for p in truth[number] if p["visible"] > LEAST_SEEN
+            ]
     return np.stack(windows[:PEOPLE]).transpose(0, 3, 1, 2)
 
 

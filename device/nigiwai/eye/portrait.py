@@ -1,45 +1,99 @@
 # SPDX-License-Identifier: Apache-2.0
-r"""Where on a picture the trait model looks: one upright window a person, of a fixed shape. Pure.
+r"""Where on a picture the trait model looks: one window a person, of a fixed shape, the person upright in it. Pure.
 
   width = height / 2
 .-----------.
-|  .-----.  |   The window is taller than the person's box by GROW, and as wide as it must be to keep its shape:
-|  | box |  |   a person is never stretched, since head and body in proportion are what tells a child. What lies
-|  |     |  |   outside the picture is filled with the nearest edge.
+|  .-----.  |   The window is taller than the person by GROW, or by WIDE than they are broad where that is more, and as
+|  | box |  |   wide as it must be to keep its shape: a person is never stretched, since head and body in proportion are
+|  |     |  |   what tells a child. What lies outside the picture is filled with the nearest edge.
 |  '-----'  |
 '-----------'
+
+A camera that looks down steeply sees those beside its middle aslant, by 24 degrees who walks a metre aside 60 degrees
+down. Where the view is measured the window is turned with them, and is as long as they are and not as their box:
+
+     box   .------.            A body is taken for an ellipse, `long` by `broad`, of which the box is
+           |   .'\|              height^2 = long^2 cos^2 + broad^2 sin^2
+           | .' .'|              width^2  = long^2 sin^2 + broad^2 cos^2
+           |' .'  |
+           '------'
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from math import cos, pi, sin, sqrt
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from nigiwai.eye.view import View
+
 Bytes = NDArray[np.uint8]
+Floats = NDArray[np.float64]
 
 GROW = 1.15
-"""Height of the window over height of the box."""
+"""Height of the window over the length of the person."""
+
+WIDE = 1.8
+"""Length of the person, in breadths, from which on the window goes by the length: half of it is 1.035 breadths then."""
+
+MIDDLE_M, CROWN_M = 0.8, 1.6
+"""Heights over the floor of the middle of a box and of the upper end of what is seen aslant; of an adult."""
+
+MOST_SLANT = pi / 5
+"""Radians: nobody is seen more aslant within a box that is still taken for one upright person."""
 
 
-def window(xyxy: Sequence[float], size: tuple[int, int], grow: float = GROW) -> tuple[int, int, int, int]:
-    """Left, top, right, bottom in whole px of the window around a box, shaped as `size` (width, height)."""
-    left, top, right, bottom = xyxy
-    high = max(2.0, grow * (bottom - top))
-    half = high * size[0] / size[1] / 2
-    x, y = (left + right) / 2, (top + bottom) / 2
-    x0, y0 = round(x - half), round(y - high / 2)
-    return x0, y0, x0 + max(1, round(2 * half)), y0 + round(high)
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A window in a picture: its middle, its height, all in px, and by how much it is turned clockwise, in radians."""
+
+    x: float
+    y: float
+    high: float
+    slant: float = 0.0
+
+    @staticmethod
+    def around(xyxy: Sequence[float], slant: float = 0.0, grow: float = GROW) -> "Window":
+        """The window around somebody in a box who is seen that much aslant."""
+        left, top, right, bottom = xyxy
+        wide, high = right - left, bottom - top
+        slant = max(-MOST_SLANT, min(MOST_SLANT, slant))
+        c, s = cos(slant) ** 2, sin(slant) ** 2
+        long = sqrt(min(max(high**2 * c - wide**2 * s, high**2 * (c - s)) / (c - s), high**2 / c))
+        broad = sqrt(min(max(wide**2 * c - high**2 * s, 0.0) / (c - s), wide**2))
+        return Window((left + right) / 2, (top + bottom) / 2, max(2.0, grow * max(long, WIDE * broad)), slant)
+
+    def corners(self, size: tuple[int, int]) -> tuple[int, int, int, int]:
+        """Left, top, right, bottom in whole px where the window is not turned, shaped as `size` (width, height)."""
+        half = self.high * size[0] / size[1] / 2
+        x0, y0 = round(self.x - half), round(self.y - self.high / 2)
+        return x0, y0, x0 + max(1, round(2 * half)), y0 + round(self.high)
 
 
-def cut(image: Bytes, xyxy: Sequence[float], size: tuple[int, int], grow: float = GROW) -> Bytes:
-    """The window around the box in a BGR picture (H, W, 3), scaled to `size`: (height, width, 3), its own memory.
+def slants(view: View, boxes: Floats) -> Floats:
+    """By how much upright people in boxes (N, 4) lean to the right, (N,) in radians; 0 where no floor is."""
+    middle = (boxes[:, :2] + boxes[:, 2:]) / 2
+    floor = view.to_floor(middle, MIDDLE_M)
+    ends = np.stack([np.column_stack((floor, np.full(len(floor), z))) for z in (0.0, CROWN_M)])
+    feet, crown = view.project(ends)
+    lean: Floats = np.arctan2(crown[:, 0] - feet[:, 0], feet[:, 1] - crown[:, 1])
+    return np.nan_to_num(lean)
+
+
+def cut(image: Bytes, window: Window, size: tuple[int, int]) -> Bytes:
+    """The window in a BGR picture (H, W, 3), upright, scaled to `size`: (height, width, 3), its own memory.
 
     A window that lies wholly outside the picture shows the nearest edge.
     """
+    return _turned(image, window, size) if window.slant else _straight(image, window.corners(size), size)
+
+
+def _straight(image: Bytes, corners: tuple[int, int, int, int], size: tuple[int, int]) -> Bytes:
     high, wide = image.shape[:2]
-    x0, y0, x1, y1 = window(xyxy, size, grow)
+    x0, y0, x1, y1 = corners
     in_x0, in_y0 = min(max(x0, 0), wide - 1), min(max(y0, 0), high - 1)
     in_x1, in_y1 = max(min(x1, wide), in_x0 + 1), max(min(y1, high), in_y0 + 1)
     part: NDArray[Any] = image[in_y0:in_y1, in_x0:in_x1]
@@ -49,3 +103,19 @@ def cut(image: Bytes, xyxy: Sequence[float], size: tuple[int, int], grow: float 
     # Area means cost three times as much, and show only where pixels would be skipped.
     way = cv2.INTER_AREA if part.shape[0] > 2 * size[1] else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(part, size, interpolation=way), np.uint8)
+
+
+def _turned(image: Bytes, window: Window, size: tuple[int, int]) -> Bytes:
+    scale = window.high / size[1]
+    if scale > 2:  # pixels would be skipped: first a larger upright window in which none are
+        around = Window(window.x, window.y, window.high * (1 + abs(sin(window.slant))))
+        side = round(2 * size[1] * around.high / window.high)
+        image = _straight(image, around.corners((side, side)), (side, side))
+        window = Window(side / 2, side / 2, 2.0 * size[1], window.slant)
+        scale = 2.0
+    c, s = scale * cos(window.slant), scale * sin(window.slant)
+    # From a pixel of the window to one of the picture; middles of pixels are at halves.
+    x, y = size[0] / 2 - 0.5, size[1] / 2 - 0.5
+    turn = np.array([[c, -s, window.x - 0.5 - c * x + s * y], [s, c, window.y - 0.5 - s * x - c * y]])
+    way = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return np.asarray(cv2.warpAffine(image, turn, size, flags=way, borderMode=cv2.BORDER_REPLICATE), np.uint8)

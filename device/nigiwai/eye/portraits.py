@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nigiwai.clock import BootNs
-from nigiwai.eye.portrait import cut
+from nigiwai.eye.portrait import Window, cut, slants
 from nigiwai.eye.stature import Box, best_box, hidden_share, whole
 from nigiwai.eye.types import Track
+from nigiwai.eye.view import View
 
 Floats = NDArray[np.float64]
 
@@ -84,8 +85,8 @@ def clear_of(boxes: Floats, others: Floats, size: tuple[int, int]) -> NDArray[np
 class Portraits:
     """The impressions of everybody followed; forgets whoever is gone."""
 
-    def __init__(self, model: Looking) -> None:
-        self._model = model
+    def __init__(self, model: Looking, view: View) -> None:
+        self._model, self._view = model, view
         self._known: dict[int, Impressions] = {}
         self._step = -1
         self.looked = 0
@@ -126,7 +127,9 @@ class Portraits:
         return high >= LARGER * known.height_px[-1] or at - known.at[-1] >= pause
 
     def _look(self, image: NDArray[np.uint8], due: list[tuple[Track, Box]], at: BootNs) -> None:
-        bands, sexes = self._model.look([cut(image, box, self._model.size) for _, box in due])
+        leaning = slants(self._view, np.array([box for _, box in due])).tolist()
+        windows = [Window.around(box, slant) for (_, box), slant in zip(due, leaning, strict=True)]
+        bands, sexes = self._model.look([cut(image, window, self._model.size) for window in windows])
         self.looked += len(due)
         for (track, box), band, sex in zip(due, bands, sexes, strict=True):
             known = self._known.setdefault(track.number, Impressions())

@@ -136,7 +136,7 @@ class Traits:
         ground = self._make_ground(size)
         if self._model is None:
             return Passers(ground)
-        return Passers(ground, Portraits(self._model), Fusion.of(self._model.entry), self._told)
+        return Passers(ground, Portraits(self._model, ground.view), Fusion.of(self._model.entry), self._told)
 
     def _add(self, settled: Sequence[Settled], now: BootNs, *, waiting: bool = True) -> list[TraitTable]:
         """Into the tally, in the order of the passages; its time is that of the oldest who still waits."""

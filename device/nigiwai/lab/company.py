@@ -88,7 +88,7 @@ def trial(
     watcher = Watcher(OBLIQUE, faults or SHIPPED, seed + 1_000_003)
     ground, onlooker = given(OBLIQUE), None if heights else Onlooker(party.known, seed + 2_000_003)
     tracker, gates = Tracker(), Gates([gate_of(OBLIQUE, DOOR_M)], OBLIQUE.size)
-    passers = Passers(ground, Portraits(onlooker), fusion()) if onlooker else Passers(ground)
+    passers = Passers(ground, Portraits(onlooker, OBLIQUE), fusion()) if onlooker else Passers(ground)
     outcome, truth, settled = Outcome(), dict[tuple[int, BootNs], Visitor | None](), list[Passer]()
     shows: dict[int, Visitor | None] = {}
     for moment in sample(walk_in_groups(party, seconds), FPS, 0.3, seed):

@@ -121,7 +121,7 @@ def _passers(view: View, model: TraitModel | None) -> Passers:
     ground = given(view)
     if model is None:
         return Passers(ground)
-    return Passers(ground, Portraits(model), Fusion.of(model.entry))
+    return Passers(ground, Portraits(model, view), Fusion.of(model.entry))
 
 
 def _frames(source: Recording) -> Iterator[Frame]:
