@@ -9,14 +9,15 @@ import pytest
 from numpy.typing import NDArray
 
 from models.synthetic import stature as recipe
-from models.synthetic.actors import make_actor, turn_matrix
-from models.synthetic.bodies import load_bodies
+from models.synthetic.actors import Actor, make_actor, turn_matrix
+from models.synthetic.bodies import Body, load_bodies
 from models.synthetic.gait import Pose, bone_matrices, joint_rotations, skin
 from nigiwai.clock import BootNs
 from nigiwai.eye import growth
 from nigiwai.eye.ground import given
 from nigiwai.eye.stature import (
     HEAD_M,
+    LEAN_M,
     STRIDE_M,
     STRIDING,
     SUNK,
@@ -40,8 +41,9 @@ VIEW = View(2.8, 30.0, 75.0, (640, 384))
 
 def box_of(view: View, x: float, y: float, tall: float, stride: float = 0.0) -> tuple[float, float, float, float]:
     """The box of an upright figure, toes towards the camera."""
-    scale, crown = tall / 1.65, tall * (1 - SUNK - STRIDING * stride)
-    points = [[x, y - (TOES_M + STRIDE_M * stride) * scale, 0.0], [x, y + HEAD_M * scale, crown]]
+    scale, crown = tall / 1.65, tall * (1 - SUNK - STRIDING * abs(stride))
+    toes, head = TOES_M + STRIDE_M * abs(stride), HEAD_M + LEAN_M * stride
+    points = [[x, y - toes * scale, 0.0], [x, y + head * scale, crown]]
     (left, bottom), (right, top) = view.project(np.array(points))
     middle, half = (left + right) / 2, 0.16 * (bottom - top)
     return middle - half, top, middle + half, bottom
@@ -49,7 +51,7 @@ def box_of(view: View, x: float, y: float, tall: float, stride: float = 0.0) -> 
 
 @pytest.mark.parametrize("distortion", [0.0, 0.12])
 @pytest.mark.parametrize("tilt", [15.0, 30.0, 45.0])
-@pytest.mark.parametrize("stride", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("stride", [0.0, 0.5, 1.0, -1.0])
 @pytest.mark.parametrize("tall", [0.9, 1.2, 1.65, 1.9])
 def test_an_upright_figure_is_measured_anywhere_on_the_floor(
     tall: float, stride: float, tilt: float, distortion: float
@@ -67,7 +69,7 @@ def test_who_walks_towards_the_camera_or_away_strides_and_nobody_else() -> None:
     ways = [(0.0, -1.2), (0.0, 0.3), (1.2, 0.0), (0.0, 0.0)]  # m/s: nearer, slowly away, across, standing
     pixels = [(VIEW.project(np.array([x + u * 0.1, y + v * 0.1, z])) - middle) / 0.1 for u, v in ways]
     velocities = np.array([*pixels, (np.nan, np.nan)])
-    assert strides_of(VIEW, boxes, velocities) == pytest.approx([1.0, 0.5, 0.0, 0.0, 0.0], abs=0.05)
+    assert strides_of(VIEW, boxes, velocities) == pytest.approx([-1.0, 0.5, 0.0, 0.0, 0.0], abs=0.05)
 
 
 @pytest.mark.parametrize("speed", [0.0, 1.1])
@@ -85,9 +87,37 @@ def test_bodies_that_stand_or_walk_are_measured_right_in_the_middle(tilt: float,
             heading = rng.choice([-np.pi / 2, np.pi / 2])
             at = view.project(posed @ turn_matrix(heading).T + np.array([0.0, ahead, 0.0]))
             box = np.concatenate((at.min(axis=0), at.max(axis=0)))
-            tall = statures_m(view, box[None], np.array([float(speed > 0)]))
+            tall = statures_m(view, box[None], np.sign(np.array([heading])) * (speed > 0))
             off.append(float(tall[0]) - body.human.stature_m - growth.SHOES_CM / 100)
     assert abs(np.median(off)) < 0.03
+
+
+def outline(body: Body, actor: Actor, view: View, phase: float, heading: float) -> np.ndarray:
+    """The box (4,) around a rendered body that walks where the camera looks."""
+    posed, _ = skin(body, bone_matrices(body, joint_rotations(body, Pose(phase, 1.1), actor.manner)))
+    ahead = view.height_m / np.tan(np.radians(view.tilt_deg))
+    at = view.project(posed @ turn_matrix(heading).T + np.array([0.0, ahead, 0.0]))
+    return np.concatenate((at.min(axis=0), at.max(axis=0)))
+
+
+def test_whoever_comes_is_as_tall_as_when_they_leave() -> None:
+    view, rng = View(3.3, 55.0, 80.0, (640, 360), 0.1), np.random.default_rng(11)
+    away, nearer = np.pi / 2, -np.pi / 2
+    off, ignored = [], []
+    for body in load_bodies("sample"):
+        actor = make_actor(1, body, 0, rng)
+        ways = [
+            [outline(body, actor, view, p, heading) for p in np.linspace(0, 2 * np.pi, 12, endpoint=False)]
+            for heading in (away, nearer)
+        ]
+        talls = [
+            np.median(statures_m(view, np.array(w), np.full(12, s))) for w, s in zip(ways, (1.0, -1.0), strict=True)
+        ]
+        alike = [np.median(statures_m(view, np.array(w), np.full(12, 1.0))) for w in ways]
+        off.append(talls[0] / talls[1] - 1)
+        ignored.append(alike[0] / alike[1] - 1)
+    assert np.median(ignored) > 0.02, "there is something to reckon with"
+    assert 0 < np.median(off) < 0.75 * np.median(ignored), "what a detector shows of it is less than outlines do"
 
 
 def test_a_bent_lens_projects_there_and_back() -> None:

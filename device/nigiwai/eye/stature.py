@@ -37,6 +37,12 @@ HEAD_M = 0.07
 further these are on average in the stride of somebody who walks towards the camera or away, and to the back of the
 crown."""
 
+LEAN_M = 0.012
+"""How much further away the crown is of somebody who walks away in full stride, and nearer of who comes nearer. Without
+it whoever left was 2 to 3 % taller than whoever came where the camera looks 60 degrees down, 1.4 % at 45 and 0.5 % at
+30, in four sets of rendered recordings (0.007 to 0.014 m); outlines of 60 walking bodies give 0.008 to 0.025 m
+(1 December 2026)."""
+
 SUNK, STRIDING = 0.015, 0.02
 """By what share of their height people come out too small besides, and by how much more while they stride: they bend
 their knees, and where the camera looks more flatly over them it meets soles behind the toes and the rounding of the
@@ -121,7 +127,7 @@ def measure(view: View, boxes: Floats, strides: Floats) -> tuple[Floats, Floats]
     """Of upright people in boxes (N, 4) the heights (N,) in metres, NaN where the ray meets no floor or is too steep,
     and what each is worth (N,): how many looks under a flat ray are as good as this one, 1 at most.
 
-    strides: (N,) how much each strides towards the camera or away from it, 0 to 1.
+    strides: (N,) how much each strides away from the camera, 0 to 1, or towards it, 0 to -1.
     """
     ends = np.empty((len(boxes), 2, 2))  # feet and crown, in the middle of the box
     ends[:, :, 0] = (boxes[:, :1] + boxes[:, 2:3]) / 2
@@ -133,15 +139,16 @@ def measure(view: View, boxes: Floats, strides: Floats) -> tuple[Floats, Floats]
     # the crown P = (X, Y, z) lies on the row of the box's top: (P - C) . down = row * (P - C) . forward
     slope = (down[1] - row * forward[1]) / (down[2] - row * forward[2])
     # z = height_m - slope * (ahead + reach * z / ADULT_M), and z is the height less what it sank and with what is added
-    reach = TOES_M + HEAD_M + STRIDE_M * strides
+    full = np.abs(strides)
+    reach = TOES_M + HEAD_M + STRIDE_M * full + LEAN_M * strides
     steep = np.maximum(slope - STEEP, 0.0)
-    share = 1 - SUNK - STRIDING * strides + LONGER * steep
+    share = 1 - SUNK - STRIDING * full + LONGER * steep
     tall: Floats = (view.height_m - slope * ahead) / (share + slope * reach / ADULT_M)
     return np.where(slope <= STEEPEST, tall, np.nan), (1 + VAGUER * steep) ** -2.0
 
 
 def strides_of(view: View, boxes: Floats, velocities: Floats) -> Floats:
-    """How much people in boxes (N, 4) whose middle moves by (N, 2) px a second stride along the view, 0 to 1.
+    """How much people in boxes (N, 4) whose middle moves by (N, 2) px a second stride away, 0 to 1, or nearer, to -1.
 
     NaN velocities are those of people who stand.
     """
@@ -149,7 +156,7 @@ def strides_of(view: View, boxes: Floats, velocities: Floats) -> Floats:
     middle = (boxes[:, :2] + boxes[:, 2:]) / 2
     here, there = view.to_floor(np.stack((middle, middle + step_s * velocities)), MIDDLE_M)
     along = ((there - here) * here).sum(axis=1) / np.hypot(*here.T) / step_s
-    share: Floats = np.minimum(np.abs(along) / STRIDES_MPS, 1.0)
+    share: Floats = np.clip(along / STRIDES_MPS, -1.0, 1.0)
     share[share != share] = 0.0
     return share
 
