@@ -8,7 +8,7 @@ r"""How tall the people followed are, from a calibrated view, over everything th
                      toes  axis     crown. All grow with the person and matter the more the steeper the camera looks.
 
 A single box is worth little: a step, a bag, somebody in front, the edge of the picture. So boxes that are cut, covered,
-too small or of a strange shape are left out, the rest is gathered over the track, and the median is taken. Detections
+too small or of a strange shape are left out, the rest is gathered over the track, and its robust mean is taken. Detections
 are measured, not the tracker's smoothed boxes: these lag behind whoever comes nearer, which costs 4 cm.
 
 Children walk half hidden behind their parents. Of whom too little was seen free, the boxes speak that somebody nearer
@@ -60,6 +60,15 @@ LOOK_SD, VAGUER = 0.05, 0.6
 """How much single looks are off, as a share of the height, and by what share of that more for each unit of slope beyond
 STEEP: rms 6 % at a slope of 0.9, 7 % at 1.2, 8.5 % at 1.6 and 10 % at 2.2 in those recordings. A small child
 near the picture's lower edge is seen under steep rays only, and a height within 10 % still tells a child."""
+
+FIRM = 1.5
+"""Looks off by more than this many LOOK_SD are worth less, the further off (Huber 1964, "Robust Estimation of a Location
+Parameter"). The median, which took no notice of how far any look is off, was off by a fifth more where there are few:
+60 degrees down 4.8 and 5.2 % rms of the height instead of 4.4 and 4.2 (two sets of ten recordings; 45 degrees 2.9 both,
+30 degrees 3.8 instead of 3.5; rendered, 1 December 2026)."""
+
+ROUNDS = 5
+"""How often that is put right; it has settled to a tenth of a per cent by then."""
 
 LOOKS_BEFORE = 3
 """As if LOOK_SD had been seen so often of everybody before: a few looks may agree by chance."""
@@ -193,13 +202,13 @@ class Series:
         return one
 
     def middle(self) -> tuple[float, float]:
-        """The median, each look with the weight of its worth, and its standard error, both in metres."""
-        middle = _weighted_median(self.metres, self.worth)
+        """The robust mean, each look with the weight of its worth, and its standard error, both in metres."""
+        middle = _robust_mean(self.metres, self.worth)
         off = (abs(m - middle) * sqrt(w) for m, w in zip(self.metres, self.worth, strict=True))
         scatter, n = 1.4826 * median(off) / middle, len(self.metres)
         scatter = sqrt((LOOKS_BEFORE * LOOK_SD**2 + n * scatter**2) / (LOOKS_BEFORE + n))
-        # The median's error is 1.25 times the mean's, and neighbouring looks share half of theirs.
-        return middle, middle * 1.25 * scatter / sqrt(sum(self.worth) / 2)
+        # Neighbouring looks share half of their error.
+        return middle, middle * scatter / sqrt(sum(self.worth) / 2)
 
 
 @dataclass(slots=True)
@@ -296,6 +305,18 @@ def period(chosen: Chosen | None) -> tuple[BootNs, BootNs]:
         return BEGINNING, END
     mine, source = chosen.mine.at, chosen.source.at
     return BEGINNING if mine[0] == source[0] else mine[0], END if mine[-1] == source[-1] else mine[-1]
+
+
+def _robust_mean(metres: Sequence[float], worth: Sequence[float]) -> float:
+    """Huber's mean of heights, in m: from the median on, those far off count less."""
+    middle = _weighted_median(metres, worth)
+    for _ in range(ROUNDS):
+        firm = FIRM * LOOK_SD * middle
+        weights = [
+            w * min(1.0, firm / max(abs(m - middle) * sqrt(w), 1e-9)) for m, w in zip(metres, worth, strict=True)
+        ]
+        middle = sum(m * w for m, w in zip(metres, weights, strict=True)) / sum(weights)
+    return middle
 
 
 def _weighted_median(values: Sequence[float], weights: Sequence[float]) -> float:
