@@ -257,6 +257,7 @@ def main() -> None:
     parser.add_argument("--real", type=Path)
     parser.add_argument("--minutes", type=float, default=Recipe.minutes)
     parser.add_argument("--threads", type=int, default=Recipe.threads)
+    parser.add_argument("--seed", type=int, default=Recipe.seed)
     parser.add_argument("--beside", type=float, default=Recipe.beside, help="weight of what is added to a stature")
     parser.add_argument("--start", type=Path, help="goes on from the weights of an earlier run")
     args = parser.parse_args()
@@ -266,7 +267,7 @@ def main() -> None:
         real = load(args.real) if args.real else None
     except DataError as error:
         sys.exit(str(error))
-    recipe = Recipe(minutes=args.minutes, threads=args.threads, beside=args.beside)
+    recipe = Recipe(minutes=args.minutes, threads=args.threads, beside=args.beside, seed=args.seed)
     Lesson(recipe, rendered, real, start=args.start).run(args.run)
 
 

@@ -8,8 +8,8 @@ r"""How tall the people followed are, from a calibrated view, over everything th
                      toes  axis     crown. All grow with the person and matter the more the steeper the camera looks.
 
 A single box is worth little: a step, a bag, somebody in front, the edge of the picture. So boxes that are cut, covered,
-too small or of a strange shape are left out, the rest is gathered over the track, and its robust mean is taken. Detections
-are measured, not the tracker's smoothed boxes: these lag behind whoever comes nearer, which costs 4 cm.
+too small or of a strange shape are left out, the rest is gathered over the track, and the robust mean is taken.
+Detections are measured, not the tracker's smoothed boxes: these lag behind whoever comes nearer, which costs 4 cm.
 
 Children walk half hidden behind their parents. Of whom too little was seen free, the boxes speak that somebody nearer
 covers by half at most: the detector guesses where the feet are, and what it guesses is worth less and said to be.
@@ -62,10 +62,10 @@ STEEP: rms 6 % at a slope of 0.9, 7 % at 1.2, 8.5 % at 1.6 and 10 % at 2.2 in th
 near the picture's lower edge is seen under steep rays only, and a height within 10 % still tells a child."""
 
 FIRM = 1.5
-"""Looks off by more than this many LOOK_SD are worth less, the further off (Huber 1964, "Robust Estimation of a Location
-Parameter"). The median, which took no notice of how far any look is off, was off by a fifth more where there are few:
-60 degrees down 4.8 and 5.2 % rms of the height instead of 4.4 and 4.2 (two sets of ten recordings; 45 degrees 2.9 both,
-30 degrees 3.8 instead of 3.5; rendered, 1 December 2026)."""
+"""Looks off by more than this many LOOK_SD count less, the further off (Huber 1964, "Robust Estimation of a Location
+Parameter"). The median, which takes no notice of how far any look is off, was off by 4.8 and 5.2 % of the height (rms)
+60 degrees down, where there are few, and this by 4.4 and 4.2 %: two sets of ten rendered recordings (1 December 2026);
+from 45 degrees 2.9 % both, from 30 3.8 and 3.5 %."""
 
 ROUNDS = 5
 """How often that is put right; it has settled to a tenth of a per cent by then."""
