@@ -10,8 +10,9 @@ from nigiwai.eye.body import boxes
 from nigiwai.eye.growth import usual_m
 from nigiwai.eye.passers import Passer
 from nigiwai.eye.portrait import Window, cut
+from nigiwai.eye.stature import statures_m
 from nigiwai.eye.types import Direction
-from nigiwai.lab.company import Outcome, everybody, f1_interval, families, seen_families, trial
+from nigiwai.lab.company import Outcome, _figures, everybody, f1_interval, families, seen_families, trial
 from nigiwai.lab.crowd import Moment
 from nigiwai.lab.onlooker import Onlooker, measured, shipped
 from nigiwai.lab.simulate import OBLIQUE
@@ -110,3 +111,14 @@ def test_figures_of_families_by_hand() -> None:
     assert [v.age for v, _ in seen_families(people)] == [40, 5, 50], "the 30-year-old's child was not counted"
     low, high = f1_interval(people)
     assert 0.0 <= low < told["family_f1"] < high <= 1.0
+
+
+@pytest.mark.parametrize("coming", [True, False])
+def test_figures_look_like_people_who_come_or_leave(coming: bool) -> None:
+    xy, tall = np.array([[0.0, 0.0], [0.6, -1.0]]), np.array([1.65, 1.2])
+    step = 0.1 if coming else -0.1
+    moment = Moment(0.0, np.array([3, 8]), xy, tall)
+    figures = _figures(moment, {3: xy[0, 1] + step, 8: xy[1, 1] + step})
+    around = boxes(OBLIQUE, xy + DOOR, figures)
+    assert statures_m(OBLIQUE, around, np.full(2, -1.0 if coming else 1.0)) == pytest.approx(tall, rel=0.004)
+    assert statures_m(OBLIQUE, around, np.full(2, 1.0 if coming else -1.0)) != pytest.approx(tall, rel=0.004)

@@ -91,9 +91,11 @@ def trial(
     passers = Passers(ground, Portraits(onlooker, OBLIQUE), fusion()) if onlooker else Passers(ground)
     outcome, truth, settled = Outcome(), dict[tuple[int, BootNs], Visitor | None](), list[Passer]()
     shows: dict[int, Visitor | None] = {}
+    lately: dict[int, float] = {}
     for moment in sample(walk_in_groups(party, seconds), FPS, 0.3, seed):
         at = BootNs(START_NS + round(moment.t * S))
-        shown = replace(moment, height=_figures(moment))
+        shown = replace(moment, height=_figures(moment, lately))
+        lately = dict(zip(moment.number.tolist(), moment.xy[:, 1].tolist(), strict=True))
         tracks = tracker.update(watcher.see(shown), at, OBLIQUE.size)
         crossings = gates.update(tracks, at)
         shows |= {t.number: _nearest(moment, ground.floor(t.foot), party) for t in tracks}
@@ -109,13 +111,14 @@ def trial(
     return outcome
 
 
-def _figures(moment: Moment) -> Floats:
+def _figures(moment: Moment, lately: Mapping[int, float]) -> Floats:
     """How tall (N,) simulate.py's figures must be to look like people who walk: they have neither heads nor stride.
 
-    All as if they walked away: how much nearer the crown is of those who come is 0.8 % of a height from here.
+    lately: how far ahead everybody was at the moment before, Y in m; so it is known who walks away and who comes.
     """
     around = boxes(OBLIQUE, moment.xy + DOOR, moment.height)
-    taken_for = statures_m(OBLIQUE, around, np.ones(len(around)))
+    before = np.array([lately.get(n, y) for n, y in zip(moment.number.tolist(), moment.xy[:, 1].tolist(), strict=True)])
+    taken_for = statures_m(OBLIQUE, around, np.where(moment.xy[:, 1] < before, -1.0, 1.0))
     return np.where(np.isfinite(taken_for), moment.height**2 / taken_for, moment.height)
 
 

@@ -22,30 +22,30 @@ class Known:
 
 WITH_MODEL: dict[float, Known] = {
     30.0: Known(
-        Confusion(Rate(0.786, 28), Rate(0.005, 207)),
-        Confusion(Rate(0.554, 56, 2.18), Rate(0.101, 179, 1.5)),
+        Confusion(Rate(0.821, 28), Rate(0.005, 207)),
+        Confusion(Rate(0.518, 56, 2.18), Rate(0.106, 179, 1.5)),
     ),
     45.0: Known(
-        Confusion(Rate(0.694, 49), Rate(0.014, 208)),
-        Confusion(Rate(0.707, 82, 2.34), Rate(0.12, 175, 1.62)),
+        Confusion(Rate(0.796, 49), Rate(0.019, 208)),
+        Confusion(Rate(0.732, 82, 2.34), Rate(0.131, 175, 1.62)),
     ),
     60.0: Known(
-        Confusion(Rate(0.76, 183), Rate(0.022, 558)),
-        Confusion(Rate(0.916, 321, 2.96), Rate(0.11, 420, 1.79)),
+        Confusion(Rate(0.762, 181), Rate(0.02, 688)),
+        Confusion(Rate(0.873, 284, 2.96), Rate(0.115, 585, 1.82)),
     ),
 }
 BY_HEIGHT: dict[float, Known] = {
     30.0: Known(
         Confusion(Rate(0.786, 28), Rate(0.005, 207)),
-        Confusion(Rate(0.732, 56, 2.18), Rate(0.168, 179, 1.5)),
+        Confusion(Rate(0.696, 56, 2.18), Rate(0.168, 179, 1.5)),
     ),
     45.0: Known(
-        Confusion(Rate(0.735, 49), Rate(0.014, 208)),
-        Confusion(Rate(0.683, 82, 2.34), Rate(0.126, 175, 1.62)),
+        Confusion(Rate(0.755, 49), Rate(0.014, 208)),
+        Confusion(Rate(0.683, 82, 2.34), Rate(0.103, 175, 1.62)),
     ),
     60.0: Known(
-        Confusion(Rate(0.732, 183), Rate(0.029, 558)),
-        Confusion(Rate(0.931, 321, 2.96), Rate(0.157, 420, 1.79)),
+        Confusion(Rate(0.707, 181), Rate(0.028, 688)),
+        Confusion(Rate(0.905, 284, 2.96), Rate(0.145, 585, 1.82)),
     ),
 }
 """By how far the camera looks down, in degrees: with the trait model, and where heights speak alone."""
