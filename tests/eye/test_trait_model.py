@@ -205,9 +205,9 @@ def test_who_walks_aside_of_a_steep_camera_is_known_to_be_seen_aslant(x: float) 
     assert (abs(slant) > np.radians(15)) == (abs(x) > 0.5)
 
 
-def test_nobody_is_aslant_where_there_is_no_floor() -> None:
-    flat = View(height_m=2.5, tilt_deg=5.0, fov_deg=70.0, size=(640, 360))
-    assert slants(flat, np.array([[600.0, 0.0, 630.0, 40.0]])).tolist() == [0.0]
+def test_nobody_is_aslant_before_a_camera_that_looks_straight_ahead() -> None:
+    flat = View(height_m=1.5, tilt_deg=0.0, fov_deg=70.0, size=(640, 360))
+    assert slants(flat, np.array([[600.0, 100.0, 630.0, 300.0], [10.0, 0.0, 40.0, 90.0]])).tolist() == [0.0, 0.0]
 
 
 @pytest.mark.parametrize("times", [1, 5])

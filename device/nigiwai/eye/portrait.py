@@ -21,7 +21,7 @@ down. Where the view is measured the window is turned with them, and is as long 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import cos, pi, sin, sqrt
+from math import cos, pi, radians, sin, sqrt
 from typing import Any
 
 import cv2
@@ -38,9 +38,6 @@ GROW = 1.15
 
 WIDE = 1.8
 """Length of the person, in breadths, from which on the window goes by the length: half of it is 1.035 breadths then."""
-
-MIDDLE_M, CROWN_M = 0.8, 1.6
-"""Heights over the floor of the middle of a box and of the upper end of what is seen aslant; of an adult."""
 
 MOST_SLANT = pi / 5
 """Radians: nobody is seen more aslant within a box that is still taken for one upright person."""
@@ -74,13 +71,14 @@ class Window:
 
 
 def slants(view: View, boxes: Floats) -> Floats:
-    """By how much upright people in boxes (N, 4) lean to the right, (N,) in radians; 0 where no floor is."""
-    middle = (boxes[:, :2] + boxes[:, 2:]) / 2
-    floor = view.to_floor(middle, MIDDLE_M)
-    ends = np.stack([np.column_stack((floor, np.full(len(floor), z))) for z in (0.0, CROWN_M)])
-    feet, crown = view.project(ends)
-    lean: Floats = np.arctan2(crown[:, 0] - feet[:, 0], feet[:, 1] - crown[:, 1])
-    return np.nan_to_num(lean)
+    """By how much upright people in boxes (N, 4) lean to the right, (N,) in radians.
+
+    Through a pinhole whatever is upright points away from where one would see straight down.
+    """
+    x, y = view.flat((boxes[:, :2] + boxes[:, 2:]) / 2).T
+    s, c = sin(radians(view.tilt_deg)), cos(radians(view.tilt_deg))
+    lean: Floats = np.arctan2(x * s, c - y * s)
+    return lean
 
 
 def cut(image: Bytes, window: Window, size: tuple[int, int]) -> Bytes:
