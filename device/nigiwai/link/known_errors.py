@@ -23,15 +23,15 @@ class Known:
 WITH_MODEL: dict[float, Known] = {
     30.0: Known(
         Confusion(Rate(0.821, 28), Rate(0.005, 207)),
-        Confusion(Rate(0.518, 56, 2.18), Rate(0.106, 179, 1.5)),
+        Confusion(Rate(0.536, 56, 2.18), Rate(0.106, 179, 1.5)),
     ),
     45.0: Known(
-        Confusion(Rate(0.796, 49), Rate(0.019, 208)),
+        Confusion(Rate(0.776, 49), Rate(0.019, 208)),
         Confusion(Rate(0.732, 82, 2.34), Rate(0.131, 175, 1.62)),
     ),
     60.0: Known(
-        Confusion(Rate(0.762, 181), Rate(0.02, 688)),
-        Confusion(Rate(0.873, 284, 2.96), Rate(0.115, 585, 1.82)),
+        Confusion(Rate(0.768, 181), Rate(0.019, 688)),
+        Confusion(Rate(0.866, 284, 2.96), Rate(0.115, 585, 1.82)),
     ),
 }
 BY_HEIGHT: dict[float, Known] = {
