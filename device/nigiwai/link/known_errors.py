@@ -22,12 +22,12 @@ class Known:
 
 WITH_MODEL: dict[float, Known] = {
     30.0: Known(
-        Confusion(Rate(0.821, 28), Rate(0.005, 207)),
-        Confusion(Rate(0.536, 56, 2.18), Rate(0.106, 179, 1.5)),
+        Confusion(Rate(0.643, 28), Rate(0.016, 192)),
+        Confusion(Rate(0.537, 82, 2.41), Rate(0.13, 138, 1.39)),
     ),
     45.0: Known(
-        Confusion(Rate(0.776, 49), Rate(0.019, 208)),
-        Confusion(Rate(0.732, 82, 2.34), Rate(0.131, 175, 1.62)),
+        Confusion(Rate(0.721, 43), Rate(0.039, 204)),
+        Confusion(Rate(0.68, 97, 2.36), Rate(0.14, 150, 1.93)),
     ),
     60.0: Known(
         Confusion(Rate(0.768, 181), Rate(0.019, 688)),
@@ -36,12 +36,12 @@ WITH_MODEL: dict[float, Known] = {
 }
 BY_HEIGHT: dict[float, Known] = {
     30.0: Known(
-        Confusion(Rate(0.786, 28), Rate(0.005, 207)),
-        Confusion(Rate(0.696, 56, 2.18), Rate(0.168, 179, 1.5)),
+        Confusion(Rate(0.643, 28), Rate(0.016, 192)),
+        Confusion(Rate(0.634, 82, 2.41), Rate(0.152, 138, 1.39)),
     ),
     45.0: Known(
-        Confusion(Rate(0.755, 49), Rate(0.014, 208)),
-        Confusion(Rate(0.683, 82, 2.34), Rate(0.103, 175, 1.62)),
+        Confusion(Rate(0.628, 43), Rate(0.034, 204)),
+        Confusion(Rate(0.68, 97, 2.36), Rate(0.153, 150, 1.93)),
     ),
     60.0: Known(
         Confusion(Rate(0.707, 181), Rate(0.028, 688)),
