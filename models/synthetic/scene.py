@@ -19,6 +19,11 @@ MOST_AGES_DEG = 66.0
 FAR_M = 13.0
 
 
+Years = tuple[int, int]
+Ages = tuple[tuple[Years, ...], tuple[Years, ...]]
+"""First and last years of age of children, and of others; each span as frequent, and each year within it."""
+
+
 @dataclass(frozen=True)
 class Mix:
     """How often scenes hold what a detector may take for people. Shares 0..1."""
@@ -29,22 +34,15 @@ class Mix:
     suitcase: float = 0.0  # adults who pull a trolley case instead of what they carry
     steep: float = STEEP_SHARE  # scenes seen from steeply above or straight down
     decoys: bool = False  # parked prams and cases, sign stands, coat stands, posters and mannequins all about
-    even_ages: bool = (
-        False  # half of the people children of 1 to 12, each year as frequent; and cameras from which ages are told
-    )
-    alike: bool = (
-        False  # with `even_ages`: only ages at which a child is as tall as somebody grown, half of them children
-    )
+    ages: Ages | None = None  # as many children as others, of these ages, before cameras from which ages are told
 
 
 EVERYDAY = Mix()
 DECOYS = Mix(empty=0.25, pram_family=0.75, pram_other=0.4, suitcase=0.35, decoys=True)
 STEEP = Mix(steep=0.85)
 EMPTY = Mix(empty=1.0)
-AGES = Mix(empty=0.0, pram_family=0.0, pram_other=0.0, even_ages=True)
-ALIKE = replace(AGES, alike=True)
-ALIKE_CHILDREN, ALIKE_OTHERS = ((9, 12),), ((13, 16), (62, 86))
-"""Years of age of children as tall as some of the others, and of these."""
+AGES = Mix(empty=0.0, pram_family=0.0, pram_other=0.0, ages=(((1, 12),), ((13, 80),)))
+ALIKE = replace(AGES, ages=(((9, 12),), ((13, 16), (62, 86))))  # those as tall as some of the others, and these
 
 
 @dataclass(frozen=True)
@@ -123,16 +121,12 @@ def group_offsets(size: int, rng: Rng) -> list[tuple[float, float]]:
     return row
 
 
-def draw_even_group(bodies: list[Body], rng: Rng, alike: bool = False) -> tuple[str, list[Body]]:
-    """One to three people: as many children as others, each year of age up to 12 and from 13 to 80 as frequent.
-
-    alike: of the ages ALIKE_CHILDREN and ALIKE_OTHERS instead, each span of years as frequent.
-    """
+def draw_even_group(bodies: list[Body], rng: Rng, ages: Ages) -> tuple[str, list[Body]]:
+    """One to three people: as many children as others, of these ages."""
     chosen: list[Body] = []
-    spans = (ALIKE_CHILDREN, ALIKE_OTHERS) if alike else (((1, 12),), ((13, 80),))
     for _ in range(int(rng.integers(1, 4))):
-        kind = spans[0] if rng.random() < 0.5 else spans[1]
-        low, high = kind[int(rng.integers(len(kind)))] if len(kind) > 1 else kind[0]
+        spans = ages[0] if rng.random() < 0.5 else ages[1]
+        low, high = spans[int(rng.integers(len(spans)))] if len(spans) > 1 else spans[0]
         age = int(rng.integers(low, high + 1))
         near = min(abs(b.human.age - age) for b in bodies)
         alike = [b for b in bodies if abs(b.human.age - age) == near and b not in chosen]
@@ -220,7 +214,7 @@ def add_group(
     scene: Scene, bodies: list[Body], taken: list[tuple[float, float]], number: int, rng: Rng, mix: Mix = EVERYDAY
 ) -> bool:
     """Place one company; False when there was no room for it."""
-    kind, chosen = draw_even_group(bodies, rng, mix.alike) if mix.even_ages else draw_group(bodies, rng)
+    kind, chosen = draw_even_group(bodies, rng, mix.ages) if mix.ages else draw_group(bodies, rng)
     for _ in range(40):
         at = spot(scene.camera, scene.place, rng, not taken)
         if at is None:
@@ -264,7 +258,7 @@ def add_group(
 def draw_scene(seed: int, bodies: list[Body], width: int = 416, height: int = 256, mix: Mix = EVERYDAY) -> Scene:
     """The scene of this seed. The same seed, bodies and mix give the same scene."""
     rng = np.random.default_rng([2026, seed])
-    camera = draw_ages_camera(rng, width, height) if mix.even_ages else draw_camera(rng, width, height, mix.steep)
+    camera = draw_ages_camera(rng, width, height) if mix.ages else draw_camera(rng, width, height, mix.steep)
     kind = str(rng.choice(KINDS, p=KIND_SHARES))
     place = build_place(kind, camera, bodies, rng, crowded=float(rng.random()), decoys=mix.decoys)
     scene = Scene(camera, place, [], {})

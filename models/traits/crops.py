@@ -27,9 +27,10 @@ from numpy.typing import NDArray
 
 from models.training.errors import DataError, Skipped
 from models.training.shards import centre_to_xyxy, decode_image, parse_yolo
-from nigiwai.eye.portrait import Window, cut, slants
+from nigiwai.eye.portrait import Window, cut, upright
 from nigiwai.eye.stature import BROADEST
 from nigiwai.eye.view import View
+from nigiwai.lab.rendered import true_view
 
 KEPT = (72, 144)
 KEPT_GROW = 1.5
@@ -100,18 +101,15 @@ def rendered(path: Path, skipped: Skipped) -> Iterator[Row]:
         for p in people:
             left, top, right, bottom = p["box"]
             high = bottom - top
-            upright = high >= LEAST_PX and right - left <= BROADEST * high
-            if upright and p["visible"] >= LEAST_VISIBLE and p["truncation"] <= MOST_TRUNCATED:
-                slant = float(slants(view, np.array([p["box"]]))[0])
-                window = cut(picture, Window.around(p["box"], slant, KEPT_GROW), KEPT)
+            standing = high >= LEAST_PX and right - left <= BROADEST * high
+            if standing and p["visible"] >= LEAST_VISIBLE and p["truncation"] <= MOST_TRUNCATED:
+                (window,) = upright(picture, view, np.array([p["box"]]), KEPT, KEPT_GROW)
                 yield window, p["age"], float(p["sex"] == "m"), p["stature_m"], high, p["visible"], view.tilt_deg, scene
 
 
 def view_of(truth: dict[str, Any]) -> View:
     """The view of a shard's frame as the device would know it."""
-    c = truth["camera"]
-    size = truth["width"], truth["height"]
-    return View(c["height_m"], c["tilt_deg"], c["hfov_deg"], size, c["distortion"])
+    return true_view(truth["camera"], (truth["width"], truth["height"]))
 
 
 def real(path: Path, teacher: Path, skipped: Skipped) -> Iterator[Row]:
@@ -133,16 +131,8 @@ def real(path: Path, teacher: Path, skipped: Skipped) -> Iterator[Row]:
                 continue
             body = cut(picture, Window.around(box, grow=1.05), TEACHER_SIZE).transpose(2, 0, 1)[None].astype(np.float32)
             male = float(np.ravel(session.run([attributes], {name_in: body})[0])[0])
-            yield (
-                cut(picture, Window.around(box, grow=KEPT_GROW), KEPT),
-                UNKNOWN,
-                male,
-                np.nan,
-                box[3] - box[1],
-                1.0,
-                np.nan,
-                number,
-            )
+            window = cut(picture, Window.around(box, grow=KEPT_GROW), KEPT)
+            yield window, UNKNOWN, male, np.nan, box[3] - box[1], 1.0, np.nan, number
 
 
 def pairs(path: Path, kind: str) -> Iterator[tuple[str, bytes, str]]:

@@ -33,9 +33,10 @@ from models.training.precision import mixed
 from models.training.schedule import decay_rate, ema_keep, trunk_rate
 from models.traits.crops import KEPT, KEPT_GROW, Crops, load
 from models.traits.net import HEIGHT, WIDTH, Shape, TraitNet, band_of, years_of
-from nigiwai.eye.growth import SHOES_CM, child_probability
-from nigiwai.eye.likeness import MOST_ODDS
+from nigiwai.eye.growth import SHOES_CM
+from nigiwai.eye.likeness import Fusion, child_odds, likeness
 from nigiwai.eye.portrait import GROW
+from nigiwai.eye.stature import Stature
 
 OLDEST_CHILD, OLDEST = 12, 80
 
@@ -147,8 +148,8 @@ def stature_odds(stature_m: NDArray[np.float32], rng: np.random.Generator) -> ND
 @cache
 def _odds_by_stature() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     metres = np.arange(0.5, 2.2, 0.01)
-    p = np.clip([child_probability(float(m), STATURE_SD_M) for m in metres], 1e-9, 1 - 1e-9)
-    return metres, np.clip(np.log(p / (1 - p)), -MOST_ODDS, MOST_ODDS)
+    alone = [likeness(Stature(m, STATURE_SD_M), None, Fusion()) for m in metres.tolist()]
+    return metres, np.array([child_odds(known) for known in alone])
 
 
 class Lesson:

@@ -34,7 +34,7 @@ from nigiwai.eye.assemble import open_detector, open_trait_model
 from nigiwai.eye.detector import Detector
 from nigiwai.eye.growth import OLDEST_CHILD, SHOES_CM, usual_m
 from nigiwai.eye.likeness import MOST_ODDS
-from nigiwai.eye.portrait import Window, cut, slants
+from nigiwai.eye.portrait import upright
 from nigiwai.eye.portraits import clear_of
 from nigiwai.eye.stature import MOST_TILT_DEG
 from nigiwai.eye.trait_model import TraitModel
@@ -66,9 +66,7 @@ def people_of(shards: Sequence[Path], detector: Detector, model: TraitModel) -> 
         boxes = _worth(detector, picture, truth)
         for start in range(0, len(boxes), model.most):
             some = boxes[start : start + model.most]
-            leaning = slants(view_of(truth), np.array([box for box, _ in some])).tolist()
-            windows = [Window.around(box.tolist(), slant) for (box, _), slant in zip(some, leaning, strict=True)]
-            bands, _ = model.look([cut(picture, window, model.size) for window in windows])
+            bands, _ = model.look(upright(picture, view_of(truth), np.array([box for box, _ in some]), model.size))
             for (_, who), band in zip(some, bands, strict=True):
                 person = Person(who["age"], who["stature_m"] + SHOES_CM / 100, [])
                 known = found.setdefault((truth["seed"], who["id"]), person)

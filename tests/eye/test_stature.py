@@ -83,34 +83,28 @@ def test_bodies_that_stand_or_walk_are_measured_right_in_the_middle(tilt: float,
     for body in load_bodies("sample"):
         actor = make_actor(1, body, 0, rng)
         for phase in np.linspace(0, 2 * np.pi, 12, endpoint=False):
-            pose = Pose(phase, speed)
-            posed, _ = skin(body, bone_matrices(body, joint_rotations(body, pose, actor.manner)))
             heading = rng.choice([-np.pi / 2, np.pi / 2])
-            at = view.project(posed @ turn_matrix(heading).T + np.array([0.0, ahead, 0.0]))
-            box = np.concatenate((at.min(axis=0), at.max(axis=0)))
+            box = outline(body, actor, view, Pose(phase, speed), heading, ahead)
             tall = statures_m(view, box[None], np.sign(np.array([heading])) * (speed > 0))
             off.append(float(tall[0]) - body.human.stature_m - growth.SHOES_CM / 100)
     assert abs(np.median(off)) < 0.03
 
 
-def outline(body: Body, actor: Actor, view: View, phase: float, heading: float) -> np.ndarray:
-    """The box (4,) around a rendered body that walks where the camera looks."""
-    posed, _ = skin(body, bone_matrices(body, joint_rotations(body, Pose(phase, 1.1), actor.manner)))
-    ahead = view.height_m / np.tan(np.radians(view.tilt_deg))
+def outline(body: Body, actor: Actor, view: View, pose: Pose, heading: float, ahead: float) -> np.ndarray:
+    """The box (4,) around a rendered body that stands or walks `ahead` m before the camera."""
+    posed, _ = skin(body, bone_matrices(body, joint_rotations(body, pose, actor.manner)))
     at = view.project(posed @ turn_matrix(heading).T + np.array([0.0, ahead, 0.0]))
     return np.concatenate((at.min(axis=0), at.max(axis=0)))
 
 
 def test_whoever_comes_is_as_tall_as_when_they_leave() -> None:
     view, rng = View(3.3, 55.0, 80.0, (640, 360), 0.1), np.random.default_rng(11)
-    away, nearer = np.pi / 2, -np.pi / 2
+    away, nearer, ahead = np.pi / 2, -np.pi / 2, view.height_m / np.tan(np.radians(view.tilt_deg))
+    poses = [Pose(phase, 1.1) for phase in np.linspace(0, 2 * np.pi, 12, endpoint=False)]
     off, ignored = [], []
     for body in load_bodies("sample"):
         actor = make_actor(1, body, 0, rng)
-        ways = [
-            [outline(body, actor, view, p, heading) for p in np.linspace(0, 2 * np.pi, 12, endpoint=False)]
-            for heading in (away, nearer)
-        ]
+        ways = [[outline(body, actor, view, p, heading, ahead) for p in poses] for heading in (away, nearer)]
         talls = [
             np.median(statures_m(view, np.array(w), np.full(12, s))) for w, s in zip(ways, (1.0, -1.0), strict=True)
         ]

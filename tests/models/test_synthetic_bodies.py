@@ -135,7 +135,7 @@ def test_steep_scenes_are_mostly_seen_from_above(sample: list[Body]) -> None:
 
 
 def test_empty_scenes_hold_things_and_nobody(sample: list[Body]) -> None:
-    scenes = [draw_scene(seed, sample, mix=EMPTY) for seed in range(12)]
+    scenes = [draw_scene(seed, sample, mix=EMPTY) for seed in range(24)]  # with panoramas things are rarer
     assert not any(scene.actors for scene in scenes)
     assert any(scene.place.statics for scene in scenes)
 

@@ -59,8 +59,8 @@ class Window:
         wide, high = right - left, bottom - top
         slant = max(-MOST_SLANT, min(MOST_SLANT, slant))
         c, s = cos(slant) ** 2, sin(slant) ** 2
-        long = sqrt(min(max(high**2 * c - wide**2 * s, high**2 * (c - s)) / (c - s), high**2 / c))
-        broad = sqrt(min(max(wide**2 * c - high**2 * s, 0.0) / (c - s), wide**2))
+        long = sqrt(min(max((high**2 * c - wide**2 * s) / (c - s), high**2), high**2 / c))
+        broad = sqrt(min(max((wide**2 * c - high**2 * s) / (c - s), 0.0), wide**2))
         return Window((left + right) / 2, (top + bottom) / 2, max(2.0, grow * max(long, WIDE * broad)), slant)
 
     def corners(self, size: tuple[int, int]) -> tuple[int, int, int, int]:
@@ -79,6 +79,12 @@ def slants(view: View, boxes: Floats) -> Floats:
     s, c = sin(radians(view.tilt_deg)), cos(radians(view.tilt_deg))
     lean: Floats = np.arctan2(x * s, c - y * s)
     return lean
+
+
+def upright(image: Bytes, view: View, boxes: Floats, size: tuple[int, int], grow: float = GROW) -> list[Bytes]:
+    """People in boxes (N, 4) of a view, each upright in a window: N times (height, width, 3), as `cut` gives them."""
+    around = zip(boxes.tolist(), slants(view, boxes).tolist(), strict=True)
+    return [cut(image, Window.around(box, slant, grow), size) for box, slant in around]
 
 
 def cut(image: Bytes, window: Window, size: tuple[int, int]) -> Bytes:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nigiwai.clock import BootNs
-from nigiwai.eye.portrait import Window, cut, slants
+from nigiwai.eye.portrait import upright
 from nigiwai.eye.stature import Box, best_box, hidden_share, whole
 from nigiwai.eye.types import Track
 from nigiwai.eye.view import View
@@ -127,9 +127,8 @@ class Portraits:
         return high >= LARGER * known.height_px[-1] or at - known.at[-1] >= pause
 
     def _look(self, image: NDArray[np.uint8], due: list[tuple[Track, Box]], at: BootNs) -> None:
-        leaning = slants(self._view, np.array([box for _, box in due])).tolist()
-        windows = [Window.around(box, slant) for (_, box), slant in zip(due, leaning, strict=True)]
-        bands, sexes = self._model.look([cut(image, window, self._model.size) for window in windows])
+        boxes = np.array([box for _, box in due])
+        bands, sexes = self._model.look(upright(image, self._view, boxes, self._model.size))
         self.looked += len(due)
         for (track, box), band, sex in zip(due, bands, sexes, strict=True):
             known = self._known.setdefault(track.number, Impressions())

@@ -11,7 +11,7 @@ NAME.gates.toml. Figures of rendered people: never to be quoted as accuracy at a
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -78,10 +78,13 @@ def load_truth(path: Path, size: tuple[int, int]) -> Truth:
         children = sum(age <= OLDEST_CHILD for age in ages)
         tall = p["stature_m"] + SHOES_CM / 100
         visitors[number] = Visitor(p["age"], tall, p["group"], len(ages) - children, children)
-    c = head["camera"]
-    view = View(c["height_m"], c["tilt_deg"], c["hfov_deg"], size, c["distortion"])
     frames = [(row["t"], [(p["id"], tuple(p["box"])) for p in row["people"]]) for row in rows]
-    return Truth(view, frames, visitors)
+    return Truth(true_view(head["camera"], size), frames, visitors)
+
+
+def true_view(camera: Mapping[str, float], size: tuple[int, int]) -> View:
+    """The view of pictures of that size, of the camera that `models.synthetic` writes beside what it renders."""
+    return View(camera["height_m"], camera["tilt_deg"], camera["hfov_deg"], size, camera["distortion"])
 
 
 def watch(recording: Path, settings: Settings, model: TraitModel | None) -> Outcome:
