@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from nigiwai.clock import BootNs
 from nigiwai.eye.pace import UNHURRIED_S
-from nigiwai.eye.skip import IDLE_S, PACE_S, Skip
+from nigiwai.eye.skip import AFTER_S, IDLE_S, NEW_S, PACE_S, Skip
 from nigiwai.eye.types import Track
 from nigiwai.eye.watch_features import HEIGHT, WIDTH
 from nigiwai.settings import Gate
@@ -108,6 +108,15 @@ def test_somebody_new_near_a_gate_is_looked_at_at_once_while_others_are_far() ->
     at = [BootNs(round((12 + i / FPS) * S)) for i in range(5)]
     both = [np.minimum(picture(80, y=13), picture(20 + i, y=30)) for i in range(5)]
     assert all(skip.needs(lambda p=p: p, t, tracks, SIZE) for p, t in zip(both, at, strict=True))
+
+
+def test_where_motion_ended_and_nobody_is_followed_it_is_looked_less_often() -> None:
+    """A door leaf, a shadow: for as long as a track may begin it is looked at every frame, then now and then."""
+    skip = settled()
+    film(skip, [picture(10 + 2 * i) for i in range(10)], 10)
+    looks = [t for i in range(40) if skip.needs(picture, BootNs(round((t := 11 + i / 20) * S)), (), SIZE)]
+    assert sum(t <= 11 + NEW_S for t in looks) >= NEW_S / PACE_S - 1
+    assert 1 <= sum(11 + NEW_S < t <= 11 + AFTER_S for t in looks) <= (AFTER_S - NEW_S) / UNHURRIED_S + 1
 
 
 def test_a_lamp_that_dims_is_no_motion() -> None:

@@ -178,3 +178,18 @@ def test_times_that_run_backwards_are_ignored(learnt: Watch) -> None:
     image = np.zeros((HEIGHT, WIDTH), np.uint8)
     learnt.frame(BootNs(S), 1)
     assert learnt.update(image, BootNs(S)) == ()
+
+
+@pytest.mark.parametrize("size", [(1280, 720), (768, 432), (384, 288), (160, 120), (80, 40)])
+@pytest.mark.parametrize("colours", [(), (1,), (3,)])
+def test_the_tiny_picture_is_what_the_large_one_shows(size: tuple[int, int], colours: tuple[int, ...]) -> None:
+    """Grey, grey with an axis of its own, or colour, larger or smaller than it: light from left to right, over noise."""
+    width, height = size
+    light = np.linspace(40, 200, width) + np.linspace(0, 30, height)[:, None]
+    noisy = np.random.default_rng(3).normal(light, 2.0)
+    image = np.broadcast_to(noisy[(..., *(None for _ in colours))], (height, width, *colours)).astype(np.uint8)
+    wanted = cv2.resize(light.astype(np.float32), (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
+    off = tiny(image) - wanted
+    assert off.shape == (HEIGHT, WIDTH)
+    assert abs(off.mean()) < 1.0
+    assert off.std() < (1.5 if width >= 2 * WIDTH else 3.0)

@@ -52,27 +52,23 @@ class Background:
         np.multiply(self._spread, SPREAD, out=self._unusual)
         np.maximum(self._unusual, LEAST, out=self._unusual)
         moving: Mask = strange > self._unusual
-        off = np.subtract(self._picture, self._recent, out=self._spare)
         if moving.any():
-            moving &= _strange(off, np.empty_like(off)) > self._unusual
+            off = np.subtract(self._picture, self._recent, out=self._change)
+            moving &= _strange(off, self._spare) > self._unusual
             moving = np.asarray(cv2.medianBlur(moving.view(np.uint8), 3).view(np.bool_))
-        off *= np.float32(min(1.0, gap_s / RECENT_S))
-        self._recent += off
+        cv2.accumulateWeighted(self._picture, self._recent, min(1.0, gap_s / RECENT_S))
         self._learn(moving, gap_s)
         return moving
 
     def _learn(self, moving: Mask, gap_s: float) -> None:
         """Takes over a share of the change of each pixel, and of its spread where nothing moves."""
-        share: Float32s | np.float32 = np.float32(min(1.0, gap_s / LEARN_S))
-        wider = np.minimum(self._strange, LEAST, out=self._strange)
-        wider -= self._spread
+        share, wide = min(1.0, gap_s / LEARN_S), np.minimum(self._strange, LEAST, out=self._strange)
+        still = None
         if moving.any():
-            share = np.where(moving, np.float32(min(1.0, gap_s / SETTLE_S)), share)
-            wider *= ~moving
-        self._change *= share
-        self._mean += self._change
-        wider *= share
-        self._spread += wider
+            cv2.accumulateWeighted(self._picture, self._mean, min(1.0, gap_s / SETTLE_S), moving.view(np.uint8))
+            still = (~moving).view(np.uint8)
+        cv2.accumulateWeighted(self._picture, self._mean, share, still)
+        cv2.accumulateWeighted(wide, self._spread, share, still)
 
 
 def _strange(change: Float32s, out: Float32s) -> Float32s:

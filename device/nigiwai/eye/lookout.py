@@ -13,8 +13,8 @@ from nigiwai.eye.watch import Watch
 from nigiwai.eye.watch_features import fingerprint, tiny
 from nigiwai.settings import Gate
 
-WATCH_NS = 500_000_000
-"""Between two measurements of the camera's health: its signs are held for three seconds, so two a second are plenty."""
+WATCH_NS = 1_000_000_000
+"""Between two measurements of the camera's health: its signs are held for three seconds, so one a second is plenty."""
 
 
 class Lookout:

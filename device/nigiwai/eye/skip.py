@@ -116,12 +116,12 @@ class Skip:
         return UNHURRIED_S if not newly and self._unhurried() else PACE_S
 
     def _unhurried(self) -> bool:
-        """Whether there are people followed who have time until the next look."""
+        """Whether all who are followed, if any, have time until the next look."""
         followed = self._followed
         if followed.unhurried is None:
             if self._pace is None or self._pace[0] != followed.size:
                 self._pace = followed.size, Pace(self._gates, followed.size)
-            followed.unhurried = bool(followed.tracks) and self._pace[1].unhurried(followed.tracks)
+            followed.unhurried = self._pace[1].unhurried(followed.tracks)
         return followed.unhurried
 
     def _begin(self, grey: Grey, at: BootNs) -> None:
