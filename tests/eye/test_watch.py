@@ -183,7 +183,7 @@ def test_times_that_run_backwards_are_ignored(learnt: Watch) -> None:
 @pytest.mark.parametrize("size", [(1280, 720), (768, 432), (384, 288), (160, 120), (80, 40)])
 @pytest.mark.parametrize("colours", [(), (1,), (3,)])
 def test_the_tiny_picture_is_what_the_large_one_shows(size: tuple[int, int], colours: tuple[int, ...]) -> None:
-    """Grey, grey with an axis of its own, or colour, larger or smaller than it: light from left to right, over noise."""
+    """Grey, grey with an axis of its own, or colour, larger or smaller: light from left to right, over noise."""
     width, height = size
     light = np.linspace(40, 200, width) + np.linspace(0, 30, height)[:, None]
     noisy = np.random.default_rng(3).normal(light, 2.0)
