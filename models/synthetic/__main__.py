@@ -84,6 +84,7 @@ def parser() -> argparse.ArgumentParser:
         ("--steep", scene.STEEP, "six scenes in seven from steeply above or straight down"),
         ("--decoys", scene.DECOYS, "scenes full of prams, cases, stands, coats, posters and mannequins"),
         ("--ages", scene.AGES, "children of every age as frequent as others, cameras up to 66 degrees down"),
+        ("--throng", scene.THRONG, "as --steep, with as many people as there is room for"),
         ("--alike", scene.ALIKE, "as --ages, with ages only at which a child is as tall as somebody grown"),
         ("--empty", scene.EMPTY, "scenes without people, for counting false boxes"),
     ):

@@ -34,12 +34,14 @@ class Mix:
     suitcase: float = 0.0  # adults who pull a trolley case instead of what they carry
     steep: float = STEEP_SHARE  # scenes seen from steeply above or straight down
     decoys: bool = False  # parked prams and cases, sign stands, coat stands, posters and mannequins all about
+    throng: bool = False  # eight companies or more, as far as there is room for them
     ages: Ages | None = None  # as many children as others, of these ages, before cameras from which ages are told
 
 
 EVERYDAY = Mix()
 DECOYS = Mix(empty=0.25, pram_family=0.75, pram_other=0.4, suitcase=0.35, decoys=True)
 STEEP = Mix(steep=0.85)
+THRONG = replace(STEEP, empty=0.0, throng=True)
 EMPTY = Mix(empty=1.0)
 AGES = Mix(empty=0.0, pram_family=0.0, pram_other=0.0, ages=(((1, 12),), ((13, 80),)))
 ALIKE = replace(AGES, ages=(((9, 12),), ((13, 16), (62, 86))))  # those as tall as some of the others, and these
@@ -264,7 +266,7 @@ def draw_scene(seed: int, bodies: list[Body], width: int = 416, height: int = 25
     scene = Scene(camera, place, [], {})
     if rng.random() < mix.empty:
         return scene
-    wanted = int(np.clip(rng.geometric(0.24), 1, 11))
+    wanted = int(rng.integers(8, 19)) if mix.throng else int(np.clip(rng.geometric(0.24), 1, 11))
     taken: list[tuple[float, float]] = []
     for number in range(1, wanted + 1):
         add_group(scene, bodies, taken, number, rng, mix)

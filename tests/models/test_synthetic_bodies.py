@@ -2,6 +2,7 @@
 """The sample figures in motion, garments as files, scenes as plans: no OpenGL, no anny."""
 
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from models.synthetic.clothes import colour_body
 from models.synthetic.gait import Manner, Pose, arm_reach, bone_matrices, joint_rotations, skin
 from models.synthetic.mhclo import component_labels, read_garment
 from models.synthetic.props import PRAMS, pram, wheelchair
-from models.synthetic.scene import AGES, ALIKE, DECOYS, EMPTY, EVERYDAY, STEEP, Mix, draw_scene
+from models.synthetic.scene import AGES, ALIKE, DECOYS, EMPTY, EVERYDAY, STEEP, THRONG, Mix, draw_scene
 from models.synthetic.stature import Human, mean_stature_m
 
 MHCLO = """# a square patch
@@ -132,6 +133,17 @@ def test_steep_scenes_are_mostly_seen_from_above(sample: list[Body]) -> None:
         return sum(draw_scene(seed, sample, mix=mix).camera.tilt_deg >= 58 for seed in range(20))
 
     assert above(STEEP) >= 14 > above(EVERYDAY)
+
+
+def test_a_throng_is_twice_as_dense_as_other_scenes_and_nobody_stands_in_another(sample: list[Body]) -> None:
+    def people(mix: Mix) -> list[int]:
+        return [len(draw_scene(seed, sample, mix=mix).actors) for seed in range(10)]
+
+    assert np.mean(people(THRONG)) > 2 * np.mean(people(STEEP))
+    assert min(people(THRONG)) >= 4
+    places = [[walk.xy for walk in draw_scene(seed, sample, mix=THRONG).walks.values()] for seed in range(4)]
+    nearest = [min(np.hypot(*np.subtract(a, b)) for a, b in combinations(scene, 2)) for scene in places]
+    assert min(nearest) > 0.25
 
 
 def test_empty_scenes_hold_things_and_nobody(sample: list[Body]) -> None:
