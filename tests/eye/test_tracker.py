@@ -286,3 +286,15 @@ def test_from_above_nobody_comes_back_from_behind_anybody(config: TrackerConfig,
     hidden = [detections() if 10 <= i < 20 else seen for i, seen in enumerate(walk)]
 
     assert len(numbers(follow(Tracker(config), hidden))) == people
+
+
+def test_from_above_a_box_is_believed_that_grows_and_shrinks_with_every_step() -> None:
+    """Ten frames a second, two steps a second: the box is 30 % longer in mid step."""
+    long = [90 * (1.15 + 0.15 * np.sin(2 * np.pi * i / 5)) for i in range(25)]
+    frames = [detections(above(200, 60 + 14 * i, high=high)) for i, high in enumerate(long)]
+
+    def off(config: TrackerConfig) -> float:
+        shown = [found[0].height_px for found in follow(Tracker(config), frames, 10.0) if found]
+        return float(np.sqrt(np.mean((np.array(shown[5:]) - long[-len(shown) :][5:]) ** 2)))
+
+    assert off(TrackerConfig().from_above()) < 0.5 * off(TrackerConfig())
