@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from nigiwai.eye.motion import Noise
 
 ABOVE_WANDER = 0.3
-"""`Noise.wander` of widths and heights seen from above: true boxes of rendered people change by 0.28 of their scale from 60
-and from 90 degrees down (rms, along their way; 4,600 steps of a tenth of a second)."""
+"""`Noise.wander` of widths and heights seen from above: true boxes of rendered people change by 0.28 of their scale
+from 60 and from 90 degrees down (rms, along their way; 4,600 steps of a tenth of a second)."""
 
 
 @dataclass(frozen=True, slots=True)
