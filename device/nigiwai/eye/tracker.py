@@ -55,7 +55,7 @@ class Tracker:
         if gap_s is None:
             return self._shown
         config = self._config
-        if not len(self._roster) and not len(detections):  # as for most looks at an entrance
+        if not len(self._roster) and not len(detections):  # as mostly at an empty entrance
             return self._shown
         xyxy, score = _people(detections, config)
         roster = self._roster.predict(gap_s, self._kalman)
