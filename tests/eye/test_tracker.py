@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The tracker: who is followed, under which number, whatever the detector and the clock do."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -278,6 +280,26 @@ def test_two_side_by_side_seen_from_above_stay_two(offset: float, people: int) -
     frames = [detections(above(200, 80 + 12 * i), above(200 + offset, 80 + 12 * i, 66, 66)) for i in range(20)]
 
     assert len(numbers(follow(Tracker(TrackerConfig().from_above()), frames))) == people
+
+
+@pytest.mark.parametrize(("config", "people"), [(TrackerConfig(), 2), (TrackerConfig().from_above(), 1)])
+def test_two_boxes_that_half_cover_each_other_from_above_are_one_person(config: TrackerConfig, people: int) -> None:
+    """The detector's second thoughts: the same body, a third further on. Seen from the side, who is behind shows so."""
+    frames = [detections(above(200, 80 + 12 * i), above(208, 106 + 12 * i, 84, 84)) for i in range(20)]
+
+    assert len(numbers(follow(Tracker(config), frames))) == people
+
+
+def test_from_above_a_low_score_may_be_as_far_off_as_a_high_one() -> None:
+    """Nobody is behind anybody there, so it is hardly somebody else's: who steps aside keeps their number."""
+    frames = [detections(above(200, 80 + 10 * i)) for i in range(8)] + [detections(above(238, 160), score=0.35)]
+
+    def kept(config: TrackerConfig) -> bool:
+        return [t.seen for t in follow(Tracker(config), frames)[-1]] == [True]
+
+    steep = TrackerConfig().from_above()
+    assert kept(steep)
+    assert not kept(replace(steep, low_gate=TrackerConfig().low_gate))
 
 
 @pytest.mark.parametrize(("config", "people"), [(TrackerConfig(), 1), (TrackerConfig().from_above(), 2)])

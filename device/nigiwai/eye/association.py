@@ -38,6 +38,11 @@ HEAD = 0.12
 SAME = 0.6
 """Two boxes whose overlap (intersection over union) is greater show one person..."""
 
+SAME_ABOVE = 0.45
+"""...the same seen from above, where nobody hides anybody: of true boxes of people in rendered crowds none overlaps
+another's by more than 0.35 straight from above (4,990 boxes), and 1.6 % do by more than this from 60 degrees (6,778
+boxes)..."""
+
 WITHIN = 0.75
 """...or of which one has more than this share of its area within the other, and the same head..."""
 
@@ -233,7 +238,8 @@ def duplicates(xyxy: Floats, score: Floats, parts_have_heads: bool = True) -> li
     Two boxes show one person when they nearly coincide, or when one lies within the other and both have the same head
     (a body and its upper body). A child before its parent shares the feet but not the head, and stays.
 
-    parts_have_heads: False where people are seen from above: there a box within another one needs no head.
+    parts_have_heads: False where people are seen from above: there a box within another one needs no head, and people
+    overlap less.
     """
     found: set[int] = set()
     for one, other in _coinciding(xyxy):
@@ -266,7 +272,7 @@ def _one_person(a: Sequence[float], b: Sequence[float], parts_have_heads: bool) 
     """Whether two boxes (left, top, right, bottom) show one person; see `duplicates`."""
     wide, high = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
     shared, area_a, area_b = wide * high, _area_of(*a), _area_of(*b)
-    if shared > SAME * (area_a + area_b - shared):
+    if shared > (SAME if parts_have_heads else SAME_ABOVE) * (area_a + area_b - shared):
         return True
     if not parts_have_heads and shared > PART * min(area_a, area_b):
         return True

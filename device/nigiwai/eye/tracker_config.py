@@ -67,8 +67,10 @@ class TrackerConfig:
     def from_above(self) -> "TrackerConfig":
         """The same for a camera that looks down steeply, where nobody hides anybody.
 
-        A box within another is a part of the person, or what they pull. Who is not seen for a while has not gone behind
-        somebody: the next who comes there is another person. Boxes grow and shrink with every step.
+        A box within another is a part of the person, or what they pull; boxes that overlap much are one person's. So a
+        low score is not of somebody behind: it may be as far from where its track is expected as a high one. Who is not
+        seen for a while has not gone behind somebody: the next who comes there is another person. Boxes grow and
+        shrink with every step.
         """
         noise = replace(self.noise, wander=(*self.noise.wander[:2], ABOVE_WANDER, ABOVE_WANDER))
-        return replace(self, parts_have_heads=False, forget_s=0.8, noise=noise)
+        return replace(self, parts_have_heads=False, low_gate=self.gate, forget_s=0.8, noise=noise)
