@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from models.training.errors import DataError, Skipped
 from models.training.shards import centre_to_xyxy, decode_image, parse_yolo
 from nigiwai.eye.portrait import Window, cut, upright
-from nigiwai.eye.stature import BROADEST
+from nigiwai.eye.sight import BROADEST
 from nigiwai.eye.view import View
 from nigiwai.lab.rendered import true_view
 

@@ -35,7 +35,8 @@ from nigiwai.eye.detector import Detector
 from nigiwai.eye.growth import OLDEST_CHILD, SHOES_CM, usual_m
 from nigiwai.eye.likeness import MOST_ODDS
 from nigiwai.eye.portrait import upright
-from nigiwai.eye.portraits import clear_of
+from nigiwai.eye.portraits import LEAST_PX, MOST_HIDDEN
+from nigiwai.eye.sight import hidden_share, whole
 from nigiwai.eye.stature import MOST_TILT_DEG
 from nigiwai.eye.trait_model import TraitModel
 from nigiwai.eye.types import Frame
@@ -90,7 +91,7 @@ def _worth(
     boxes = seen.xyxy[seen.score >= detector.entry.thresholds.high].astype(np.float64)
     if not len(boxes):
         return []
-    clear = clear_of(boxes, boxes, (picture.shape[1], picture.shape[0]))
+    clear = whole(boxes, (picture.shape[1], picture.shape[0]), LEAST_PX) & (hidden_share(boxes, boxes) <= MOST_HIDDEN)
     shared = overlaps(boxes, np.array([p["box"] for p in truth["people"]]))
     best = shared.argmax(axis=1)
     mine = clear & (shared.max(axis=1) >= LEAST_IOU) & (shared.argmax(axis=0)[best] == np.arange(len(boxes)))

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from nigiwai.clock import BootNs
 from nigiwai.door.traits import Band, Company
-from nigiwai.eye.companions import APART, KEEP_NS, STEP_NS, Ways, features, odds
+from nigiwai.eye.companions import APART, KEEP_NS, Ways, features, odds
 from nigiwai.eye.ground import given
 from nigiwai.eye.likeness import Fusion, band_of, likeness
 from nigiwai.eye.passers import SETTLE_S, Passers, Settled
 from nigiwai.eye.portraits import Portraits
+from nigiwai.eye.sight import STEP_NS, Sight
 from nigiwai.eye.stature import Stature
 from nigiwai.eye.types import Crossing, Direction, Track
 from nigiwai.eye.view import View
@@ -124,6 +125,33 @@ def test_from_a_view_too_steep_for_heights_nobody_is_told_by_looks_alone(tilt_de
     assert settled.person.band is band
 
 
+def test_everybody_is_looked_at_no_oftener_than_every_step() -> None:
+    class Counting(Youthful):
+        shown = 0
+
+        def look(self, windows: list[NDArray[np.uint8]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+            self.shown += len(windows)
+            return super().look(windows)
+
+    eye, image = Counting(), np.zeros((384, 640, 3), np.uint8)
+    passers = Passers(given(VIEW), Portraits(eye, VIEW))
+    for i in range(8):
+        box = (100.0, 150.0, 140.0, 250.0 + 30 * i)  # ever larger: always worth a look
+        passers.update([Track(1, box, (120.0, box[3]), 1.0, seen=True)], [], [], BootNs(i * STEP_NS // 4), image)
+    assert eye.shown == 2
+
+
+def test_what_was_learnt_of_a_track_that_ended_at_the_gate_is_told_of_its_passage() -> None:
+    """Gates judge whoever is lost on the line when the track has ended: nobody follows it any more by then."""
+    passers, box = Passers(given(VIEW)), box_of(VIEW, 0.0, 4.5, 1.15)
+    for i in range(10):
+        track = Track(1, box, ((box[0] + box[2]) / 2, box[3]), 1.0, seen=True)
+        passers.update([track], [], [], BootNs(i * STEP_NS))
+    passers.update([], [Crossing("door", Direction.IN, BootNs(9 * STEP_NS))], [1], BootNs(10 * STEP_NS))
+    (settled,) = passers.settle(BootNs(11 * STEP_NS), everybody=True)
+    assert settled.person.band is Band.CHILD
+
+
 def test_passages_are_let_go_in_order_and_after_the_time_they_wait() -> None:
     passers = Passers(given(VIEW))
     crossing = Crossing("door", Direction.OUT, BootNs(0))
@@ -144,7 +172,7 @@ def test_ways_do_not_grow_with_the_number_of_people() -> None:
     ways = Ways(given(VIEW))
     for i in range(2_000):
         track = Track(i, (300.0, 200.0, 340.0, 300.0), (320.0, 300.0), 0.1, seen=True)
-        ways.update([track], BootNs(i * STEP_NS))
+        ways.update(Sight.of([track], BootNs(i * STEP_NS)))
     assert len(ways._ways) <= KEEP_NS // STEP_NS + 1
 
 
@@ -164,7 +192,7 @@ def test_what_is_seen_of_two_who_walk_one_behind_the_other() -> None:
         places = [(0.0, 6.0 - 0.24 * i), (0.5, 7.0 - 0.24 * i)]
         feet = [tuple(VIEW.project(np.array([[*place, 0.0]]))[0]) for place in places]
         tracks = [Track(n, (0.0, 0.0, 1.0, 1.0), foot, 1.0, seen=True) for n, foot in enumerate(feet)]
-        ways.update(tracks, BootNs(i * STEP_NS))
+        ways.update(Sight.of(tracks, BootNs(i * STEP_NS)))
     assert features(ways.of(0), ways.of(1)) == pytest.approx((1.25**0.5, 0.0, 0.0, 1.0, 1.2), abs=0.01)
 
 
@@ -176,7 +204,7 @@ def walked(ways: Ways, people: dict[int, tuple[Place, set[int]]]) -> None:
             x, y = where(i * STEP_NS / S)
             foot = tuple(VIEW.project(np.array([[x, y, 0.0]]))[0])
             tracks += [Track(number, (0.0, 0.0, 1.0, 1.0), foot, 1.0, seen=True)] if i in seen else []
-        ways.update(tracks, BootNs(i * STEP_NS))
+        ways.update(Sight.of(tracks, BootNs(i * STEP_NS)))
 
 
 @pytest.mark.parametrize(
@@ -212,6 +240,6 @@ def test_ways_end_and_have_holes() -> None:
 def test_too_short_a_time_together_says_nothing() -> None:
     ways = Ways(given(VIEW))
     tracks = [Track(n, (300.0, 200.0, 340.0, 300.0), (320.0 + n, 300.0), 0.1, seen=True) for n in (1, 2)]
-    ways.update(tracks, BootNs(S))
+    ways.update(Sight.of(tracks, BootNs(S)))
     assert features(ways.of(1), ways.of(2)) is None
     assert ways.together(1, 2, 0.0) == ways.beside(1, 2) == APART

@@ -15,6 +15,7 @@ from models.synthetic.gait import Pose, bone_matrices, joint_rotations, skin
 from nigiwai.clock import BootNs
 from nigiwai.eye import growth
 from nigiwai.eye.ground import given
+from nigiwai.eye.sight import STEP_NS, Sight, covered, is_whole, whole
 from nigiwai.eye.stature import (
     HEAD_M,
     LEAN_M,
@@ -27,11 +28,8 @@ from nigiwai.eye.stature import (
     Stature,
     Statures,
     _weighted_median,
-    covered,
-    is_whole,
     statures_m,
     strides_of,
-    whole,
 )
 from nigiwai.eye.types import Track
 from nigiwai.eye.view import View
@@ -131,8 +129,8 @@ def told(statures: Statures, number: int = 1, at: int = 0) -> Stature | None:
 
 def walk(statures: Statures, frames: int, box: tuple[float, float, float, float], number: int = 1) -> None:
     for i in range(frames):
-        track = Track(number, box, ((box[0] + box[2]) / 2, box[3]), i * 0.1, seen=True)
-        statures.update([track], BootNs(i * 100_000_000))
+        track = Track(number, box, ((box[0] + box[2]) / 2, box[3]), i * 0.2, seen=True)
+        statures.update(Sight.of([track], BootNs(i * STEP_NS)))
 
 
 def test_a_stature_comes_with_its_error() -> None:
@@ -168,7 +166,7 @@ def test_of_a_small_child_under_a_steep_ray_a_height_is_told_and_said_to_be_vagu
     errors = []
     for y in (2.8, 1.2):
         statures = Statures(given(view))
-        walk(statures, 10, box_of(view, 0.0, y, 0.9))
+        walk(statures, 5, box_of(view, 0.0, y, 0.9))
         found = told(statures)
         assert found is not None
         assert found.metres == pytest.approx(0.9, abs=0.12)
@@ -221,7 +219,7 @@ def test_a_view_from_straight_above_measures_nobody() -> None:
 def test_who_is_gone_is_forgotten() -> None:
     statures = Statures(given(VIEW))
     walk(statures, 10, box_of(VIEW, 0.0, 4.0, 1.65))
-    statures.update([], BootNs(2_000_000_000))
+    statures.update(Sight.of([], BootNs(10 * STEP_NS)))
     assert told(statures) is None
 
 
@@ -230,8 +228,8 @@ def test_the_detection_is_measured_and_not_the_box_that_lags_behind_it() -> None
     lagging = box_of(VIEW, 0.0, 4.4, 1.65)
     late = (lagging[0], lagging[1] + 8, *lagging[2:])
     for i in range(10):
-        track = Track(1, late, (seen[0], late[3]), i * 0.1, seen=True, detected=seen)
-        statures.update([track], BootNs(i * 100_000_000))
+        track = Track(1, late, (seen[0], late[3]), i * 0.2, seen=True, detected=seen)
+        statures.update(Sight.of([track], BootNs(i * STEP_NS)))
     found = told(statures)
     assert found is not None
     assert found.metres == pytest.approx(1.65, abs=0.01)
@@ -241,8 +239,8 @@ def test_a_box_that_was_cut_is_not_measured() -> None:
     statures, box = Statures(given(VIEW)), box_of(VIEW, 0.0, 4.0, 1.65)
     nan = float("nan")
     for i in range(10):
-        track = Track(1, box, (box[0], box[3]), i * 0.1, seen=True, detected=(nan, nan, nan, nan))
-        statures.update([track], BootNs(i * 100_000_000))
+        track = Track(1, box, (box[0], box[3]), i * 0.2, seen=True, detected=(nan, nan, nan, nan))
+        statures.update(Sight.of([track], BootNs(i * STEP_NS)))
     assert told(statures) is None
 
 
@@ -251,8 +249,8 @@ def test_nobody_stands_before_themselves() -> None:
     statures, seen = Statures(given(VIEW)), box_of(VIEW, 0.0, 4.0, 1.65)
     lower = (seen[0], seen[1] + 6, seen[2], seen[3] + 6)
     for i in range(10):
-        track = Track(1, lower, (seen[0], lower[3]), i * 0.1, seen=True, detected=seen)
-        statures.update([track], BootNs(i * 100_000_000))
+        track = Track(1, lower, (seen[0], lower[3]), i * 0.2, seen=True, detected=seen)
+        statures.update(Sight.of([track], BootNs(i * STEP_NS)))
     assert told(statures) is not None
 
 
@@ -266,7 +264,7 @@ def test_who_walks_half_hidden_is_measured_with_a_larger_error_and_who_is_more_h
     parent = (left, child[1] - 60, left + 70, child[3] + 2)
     for i in range(10):
         tracks = [Track(n, box, (0.0, box[3]), 1.0, seen=True) for n, box in ((1, child), (2, parent))]
-        statures.update(tracks, BootNs(i * 100_000_000))
+        statures.update(Sight.of(tracks, BootNs(i * STEP_NS)))
     found, free = told(statures), Statures(given(VIEW))
     walk(free, 10, child)
     sure = told(free)
@@ -284,7 +282,7 @@ def test_looks_at_somebody_free_are_trusted_alone() -> None:
     for i in range(20):
         boxes = ((1, there), (2, other)) if i < 10 else ((1, now),)
         tracks = [Track(n, box, (0.0, box[3]), 1.0, seen=True) for n, box in boxes]
-        statures.update(tracks, BootNs(i * 100_000_000))
+        statures.update(Sight.of(tracks, BootNs(i * STEP_NS)))
     found = told(statures)
     assert found is not None
     assert found.metres == pytest.approx(1.2, abs=0.01)
@@ -321,6 +319,24 @@ def test_boxes_that_are_not_whole_or_are_covered() -> None:
     assert covered(boxes, boxes).tolist() == [True, False, False]
 
 
+def test_a_moment_tells_who_is_hidden_and_who_was_cut() -> None:
+    """The second is nearer than the first and covers a quarter of them; the third was cut, the fourth is expected."""
+    nan = float("nan")
+    tracks = [
+        Track(1, (0.0, 0.0, 1.0, 1.0), (0.0, 0.0), 1.0, seen=True, detected=(100.0, 50.0, 150.0, 200.0)),
+        Track(2, (125.0, 125.0, 175.0, 300.0), (0.0, 0.0), 1.0, seen=True),
+        Track(3, (400.0, 50.0, 450.0, 200.0), (0.0, 0.0), 1.0, seen=True, detected=(nan,) * 4),
+        Track(4, (500.0, 50.0, 550.0, 200.0), (0.0, 0.0), 1.0, seen=False, detected=(nan,) * 4),
+    ]
+    sight = Sight.of(tracks, BootNs(5))
+    assert [one.hidden for one in sight.people] == [0.25, 0.0, 0.0, 0.0]
+    assert [one.behind for one in sight.people] == [True, False, False, False]
+    assert [one.cut for one in sight.people] == [False, False, True, False]
+    assert sight.people[0].box == (100.0, 50.0, 150.0, 200.0)
+    assert sight.people[2].box == tracks[2].xyxy
+    assert Sight.of([], BootNs(5)).people == ()
+
+
 def test_the_tables_of_the_device_are_those_that_the_synthetic_people_are_drawn_from() -> None:
     for sex in ("m", "f"):
         for age in (1, 4, 5, 9, 12, 15, 17, 35, 65, 80):
@@ -354,7 +370,9 @@ def test_the_bundled_clips_people_are_measured_to_five_centimetres() -> None:
     head, *frames = [json.loads(line) for line in lines]
     camera = head["camera"]
     view = View(camera["height_m"], camera["tilt_deg"], camera["hfov_deg"], (640, 360), camera["distortion"])
-    statures, found, true = Statures(given(view)), {}, {}
+    statures, step = Statures(given(view)), -1
+    found: dict[int, Stature] = {}
+    true: dict[int, float] = {}
     before: dict[int, tuple[float, NDArray[np.float64]]] = {}
     for frame in frames:
         people, t = frame["people"], frame["t"]
@@ -368,7 +386,9 @@ def test_the_bundled_clips_people_are_measured_to_five_centimetres() -> None:
             foot = ((left + right) / 2, bottom)
             tracks.append(Track(p["id"], tuple(p["box"]), foot, 1.0, p["visible"] > 0.3, velocity=(u, v)))
         at = BootNs(round(t * 1e9))
-        statures.update(tracks, at)
+        if at // STEP_NS != step:
+            step = at // STEP_NS
+            statures.update(Sight.of(tracks, at))
         true |= {p["id"]: p["stature_m"] + growth.SHOES_CM / 100 for p in people}
         found |= {p["id"]: tall for p in people if (tall := told(statures, p["id"], at))}
     errors = sorted(abs(found[n].metres - true[n]) for n in found)

@@ -19,7 +19,8 @@ from nigiwai.errors import ModelError, SettingsError
 from nigiwai.eye.likeness import Fusion, Likeness, band_of, likeness, sex_of
 from nigiwai.eye.manifest import MANIFEST, find_trait_model, load_manifest
 from nigiwai.eye.portrait import MOST_SLANT, Window, cut, slants
-from nigiwai.eye.portraits import A_FRAME, MOST, STEP_NS, Impressions, Portraits
+from nigiwai.eye.portraits import A_FRAME, MOST, Impressions, Portraits
+from nigiwai.eye.sight import STEP_NS, Sight
 from nigiwai.eye.stature import Stature
 from nigiwai.eye.trait_model import TraitModel
 from nigiwai.eye.types import Track
@@ -281,9 +282,9 @@ def test_few_are_looked_at_in_a_frame_and_everybody_in_turn() -> None:
     eye = Eye()
     portraits = Portraits(eye, VIEW)
     people = [track(n, 60.0 * n, 100 - n) for n in range(1, 10)]
-    for i in range(10):
-        portraits.update(IMAGE, people, BootNs(i * STEP_NS // 2))
-    assert eye.shown == [A_FRAME] * 5, "no oftener than every STEP_NS"
+    for i in range(5):
+        portraits.update(IMAGE, Sight.of(people, BootNs(i * STEP_NS)))
+    assert eye.shown == [A_FRAME] * 5
     assert all(portraits.of(n) is not None for n in range(1, 10))
 
 
@@ -291,7 +292,7 @@ def test_nobody_is_looked_at_more_than_a_few_times() -> None:
     eye = Eye()
     portraits = Portraits(eye, VIEW)
     for i in range(200):
-        portraits.update(IMAGE, [track(1, 300.0, 60.0 + i)], BootNs(i * S))
+        portraits.update(IMAGE, Sight.of([track(1, 300.0, 60.0 + i)], BootNs(i * S)))
     assert sum(eye.shown) == portraits.looked == MOST
 
 
@@ -300,9 +301,9 @@ def test_whoever_is_as_large_as_the_window_is_looked_at_again_at_once(height: fl
     """Somebody small may come nearer; waiting gains nothing of somebody large, who may be gone."""
     portraits = Portraits(Eye(), VIEW)
     for i in range(2):
-        portraits.update(IMAGE, [track(1, 300.0, height)], BootNs(i * STEP_NS))
+        portraits.update(IMAGE, Sight.of([track(1, 300.0, height)], BootNs(i * STEP_NS)))
     assert portraits.looked == looks
-    portraits.update(IMAGE, [track(1, 300.0, height)], BootNs(2 * STEP_NS))
+    portraits.update(IMAGE, Sight.of([track(1, 300.0, height)], BootNs(2 * STEP_NS)))
     assert portraits.looked == looks + 1
 
 
@@ -317,21 +318,21 @@ def test_whoever_is_as_large_as_the_window_is_looked_at_again_at_once(height: fl
 def test_who_is_not_clearly_in_view_is_not_looked_at(someone: Track) -> None:
     eye = Eye()
     portraits = Portraits(eye, VIEW)
-    portraits.update(IMAGE, [someone], BootNs(S))
+    portraits.update(IMAGE, Sight.of([someone], BootNs(S)))
     assert not eye.shown
 
 
 def test_who_is_covered_is_not_looked_at() -> None:
     portraits = Portraits(Eye(), VIEW)
-    portraits.update(IMAGE, [track(1, 300.0), track(2, 310.0, foot=330.0)], BootNs(S))
+    portraits.update(IMAGE, Sight.of([track(1, 300.0), track(2, 310.0, foot=330.0)], BootNs(S)))
     assert portraits.of(1) is None
     assert portraits.of(2) is not None
 
 
 def test_who_is_gone_is_forgotten() -> None:
     portraits = Portraits(Eye(), VIEW)
-    portraits.update(IMAGE, [track(1, 300.0)], BootNs(S))
-    portraits.update(IMAGE, [], BootNs(2 * S))
+    portraits.update(IMAGE, Sight.of([track(1, 300.0)], BootNs(S)))
+    portraits.update(IMAGE, Sight.of([], BootNs(2 * S)))
     assert portraits.of(1) is None
 
 

@@ -17,13 +17,11 @@ from statistics import fmean
 import numpy as np
 from numpy.typing import NDArray
 
-from nigiwai.clock import BootNs
 from nigiwai.eye.ground import Ground
-from nigiwai.eye.types import Track
+from nigiwai.eye.sight import STEP_NS, Sight
 
 Floats = NDArray[np.float64]
 
-STEP_NS = 200_000_000
 MOST_STEPS = 50
 """Ten seconds of way are kept of each person."""
 
@@ -71,17 +69,13 @@ class Ways:
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
         self._ways: dict[int, Way] = {}
-        self._step = -1
 
-    def update(self, tracks: Sequence[Track], at: BootNs) -> None:
-        """Notes where everybody seen is, five times a second."""
-        step = at // STEP_NS
-        if step == self._step:
-            return
-        self._step = step
+    def update(self, sight: Sight) -> None:
+        """Notes where everybody seen is; asked for once a step."""
+        step = sight.at // STEP_NS
         oldest = step - KEEP_NS // STEP_NS
         self._ways = {n: w for n, w in self._ways.items() if w.steps[-1] >= oldest}
-        seen = [t for t in tracks if t.seen]
+        seen = [one.track for one in sight.people if one.track.seen]
         if not seen:
             return
         places = self._ground.view.to_floor(np.array([t.foot for t in seen])).tolist()
@@ -100,7 +94,7 @@ class Ways:
 
     def forget(self) -> None:
         """Begins anew."""
-        self._ways, self._step = {}, -1
+        self._ways = {}
 
     def together(self, a: int, b: int, apart_s: float) -> float:
         """Log odds that two walk together who passed `apart_s` after one another; APART if that cannot be told."""

@@ -20,6 +20,7 @@ from nigiwai.eye.kinship import MOST, kind_of, shares
 from nigiwai.eye.likeness import Fusion, Likeness, band_of, child_odds, likeness, sex_of
 from nigiwai.eye.portraits import Impressions, Portraits
 from nigiwai.eye.release import Person
+from nigiwai.eye.sight import STEP_NS, Sight
 from nigiwai.eye.stature import Looks, Stature, Statures, period
 from nigiwai.eye.types import Crossing, Direction, Track
 
@@ -104,6 +105,7 @@ class Passers:
         self._waiting: deque[Passer] = deque()
         self._lately: deque[Passer] = deque()
         self._others: dict[int, Other] = {}
+        self._step = -1
 
     @property
     def waiting(self) -> tuple[Passer, ...]:
@@ -134,16 +136,32 @@ class Passers:
 
         image: the frame's picture, for looking at people; nothing of it is kept.
         """
-        self._statures.update(tracks, at)
-        if self._portraits is not None and image is not None:
-            self._portraits.update(image, tracks, at)
-        self.ways.update(tracks, at)
+        if at // STEP_NS != self._step:
+            self._step = at // STEP_NS
+            self._look(Sight.of(tracks, at), image)
         for crossing, number in zip(crossings, numbers, strict=True):
-            self._waiting.append(Passer(number, crossing.gate, crossing.direction, at, crossing.at))
-        self._note(tracks, at)
+            self._waiting.append(self._passer(number, crossing, at))
+        return self.settle(at)
+
+    def _look(self, sight: Sight, image: NDArray[np.uint8] | None) -> None:
+        """Takes what one moment shows of everybody, for those who were not counted too."""
+        self._statures.update(sight)
+        if self._portraits is not None and image is not None:
+            self._portraits.update(image, sight)
+        self.ways.update(sight)
+        self._note(sight)
         for passer in (*self._waiting, *self._lately):
             self._learn(passer.number, passer)
-        return self.settle(at)
+
+    def _passer(self, number: int, crossing: Crossing, at: BootNs) -> Passer:
+        """Somebody who was counted just now. A track that ended at the gate is followed by nobody any more: what was
+        learnt of it was noted."""
+        passer = Passer(number, crossing.gate, crossing.direction, at, crossing.at)
+        self._learn(number, passer)
+        if (noted := self._others.get(number)) is not None:
+            passer.looks = passer.looks or noted.looks
+            passer.impressions = passer.impressions or noted.impressions
+        return passer
 
     def settle(self, now: BootNs, *, everybody: bool = False) -> list[Settled]:
         """The passages that have waited long enough by `now`, oldest first; `everybody` at the end of a run."""
@@ -164,12 +182,12 @@ class Passers:
             self._lately.popleft()
         return settled
 
-    def _note(self, tracks: Sequence[Track], at: BootNs) -> None:
-        self._others = {n: o for n, o in self._others.items() if at - o.seen_at < KEEP_NS}
-        for track in tracks:
+    def _note(self, sight: Sight) -> None:
+        self._others = {n: o for n, o in self._others.items() if sight.at - o.seen_at < KEEP_NS}
+        for track in (one.track for one in sight.people):
             if track.seen and track.sure:
-                other = self._others.setdefault(track.number, Other(at))
-                other.seen_at = at
+                other = self._others.setdefault(track.number, Other(sight.at))
+                other.seen_at = sight.at
                 self._learn(track.number, other)
 
     def _learn(self, number: int, one: Passer | Other) -> None:

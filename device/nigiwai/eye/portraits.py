@@ -6,7 +6,6 @@ comes first, then whoever is largest; a further look needs a view that is clearl
 moment. What is kept of a look are the model's answers and the time; the window of the picture lives for the call only.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -15,8 +14,7 @@ from numpy.typing import NDArray
 
 from nigiwai.clock import BootNs
 from nigiwai.eye.portrait import upright
-from nigiwai.eye.stature import Box, best_box, hidden_share, whole
-from nigiwai.eye.types import Track
+from nigiwai.eye.sight import Sight, Someone, is_whole
 from nigiwai.eye.view import View
 
 Floats = NDArray[np.float64]
@@ -24,9 +22,6 @@ Floats = NDArray[np.float64]
 A_FRAME = 2
 MOST = 3
 LARGER = 1.2
-STEP_NS = 200_000_000
-"""So often it is asked who is worth a look."""
-
 AGAIN_NS = 400_000_000
 """A further look at somebody who is not larger than before comes this much later: another pose..."""
 
@@ -74,21 +69,12 @@ class Impressions:
         return np.mean([self.band[i] for i in chosen], axis=0), np.mean([self.sex[i] for i in chosen], axis=0)
 
 
-def clear_of(boxes: Floats, others: Floats, size: tuple[int, int]) -> NDArray[np.bool_]:
-    """(N,) who of boxes (N, 4) is seen whole, large and free enough of others (M, 4) to be looked at."""
-    clear = whole(boxes, size, LEAST_PX)
-    if clear.any():
-        clear[clear] = hidden_share(boxes[clear], others) <= MOST_HIDDEN
-    return clear
-
-
 class Portraits:
     """The impressions of everybody followed; forgets whoever is gone."""
 
     def __init__(self, model: Looking, view: View) -> None:
         self._model, self._view = model, view
         self._known: dict[int, Impressions] = {}
-        self._step = -1
         self.looked = 0
         """At how many windows the model was run."""
 
@@ -96,43 +82,37 @@ class Portraits:
         """What is known of that track, as long as it is followed; grows with every further look."""
         return self._known.get(number)
 
-    def update(self, image: NDArray[np.uint8], tracks: Sequence[Track], at: BootNs) -> None:
-        """Looks at those of one frame whom it is worth looking at."""
-        here = {t.number for t in tracks}
+    def update(self, image: NDArray[np.uint8], sight: Sight) -> None:
+        """Looks at those of one moment, of which this is the picture, whom it is worth looking at."""
+        here = sight.numbers
         self._known = {n: seen for n, seen in self._known.items() if n in here}
-        if at // STEP_NS == self._step:
-            return
-        self._step = at // STEP_NS
         size = image.shape[1], image.shape[0]
-        due = [(t, best_box(t)) for t in tracks if t.seen and self._times(t.number) < MOST]
-        due = [(t, box) for t, box in due if self._worth(t.number, box, at)]
-        if not due:
-            return
-        clear = clear_of(np.array([box for _, box in due]), np.array([best_box(t) for t in tracks]), size)
-        due = [pair for pair, ok in zip(due, clear.tolist(), strict=True) if ok]
-        due = sorted(due, key=lambda pair: (self._times(pair[0].number), pair[1][1] - pair[1][3]))[:A_FRAME]
+        due = [one for one in sight.people if one.track.seen and self._worth(one, size, sight.at)]
+        due = sorted(due, key=lambda one: (self._times(one.track.number), one.box[1] - one.box[3]))[:A_FRAME]
         if due:
-            self._look(image, due, at)
+            self._look(image, due, sight.at)
 
     def _times(self, number: int) -> int:
         known = self._known.get(number)
         return len(known.at) if known else 0
 
-    def _worth(self, number: int, box: Box, at: BootNs) -> bool:
-        known = self._known.get(number)
-        if known is None:
-            return True
-        high = box[3] - box[1]
-        pause = SOON_NS if high >= self._model.size[1] else AGAIN_NS
-        return high >= LARGER * known.height_px[-1] or at - known.at[-1] >= pause
+    def _worth(self, one: Someone, size: tuple[int, int], at: BootNs) -> bool:
+        """Whether somebody is seen clearly, and a look at them is due."""
+        known, high = self._known.get(one.track.number), one.box[3] - one.box[1]
+        if known is not None:
+            pause = SOON_NS if high >= self._model.size[1] else AGAIN_NS
+            due = high >= LARGER * known.height_px[-1] or at - known.at[-1] >= pause
+            if len(known.at) >= MOST or not due:
+                return False
+        return one.hidden <= MOST_HIDDEN and is_whole(one.box, size, LEAST_PX)
 
-    def _look(self, image: NDArray[np.uint8], due: list[tuple[Track, Box]], at: BootNs) -> None:
-        boxes = np.array([box for _, box in due])
+    def _look(self, image: NDArray[np.uint8], due: list[Someone], at: BootNs) -> None:
+        boxes = np.array([one.box for one in due])
         bands, sexes = self._model.look(upright(image, self._view, boxes, self._model.size))
         self.looked += len(due)
-        for (track, box), band, sex in zip(due, bands, sexes, strict=True):
-            known = self._known.setdefault(track.number, Impressions())
+        for one, band, sex in zip(due, bands, sexes, strict=True):
+            known = self._known.setdefault(one.track.number, Impressions())
             known.at.append(at)
-            known.height_px.append(box[3] - box[1])
+            known.height_px.append(one.box[3] - one.box[1])
             known.band.append(band)
             known.sex.append(sex)

@@ -25,11 +25,10 @@ from numpy.typing import NDArray
 
 from nigiwai.clock import BootNs
 from nigiwai.eye.ground import Ground
-from nigiwai.eye.types import Track
+from nigiwai.eye.sight import Sight, is_whole
 from nigiwai.eye.view import View
 
 Floats = NDArray[np.float64]
-Box = tuple[float, float, float, float]
 
 TOES_M, STRIDE_M = 0.14, 0.18
 HEAD_M = 0.07
@@ -80,14 +79,6 @@ STRIDES_MPS = 0.6
 
 MOST_TILT_DEG = 62.0
 """Where the camera looks down more steeply than this nobody's height is told: nothing was measured from there."""
-
-EDGE = 0.012
-LEAST_PX = 40.0
-BROADEST = 0.75
-"""Width over height of a box that is still one upright person; more is sitting, a trolley, two people."""
-
-STEP_NS = 200_000_000
-"""So often everybody is measured. Looks as near to one another share half of their error."""
 
 MOST = 40
 LEAST = 3
@@ -163,9 +154,8 @@ def strides_of(view: View, boxes: Floats, velocities: Floats) -> Floats:
     """
     step_s = 0.1
     middle = (boxes[:, :2] + boxes[:, 2:]) / 2
-    here, there = view.to_floor(np.stack((middle, middle + step_s * velocities)), MIDDLE_M)
-    along = ((there - here) * here).sum(axis=1) / np.hypot(*here.T) / step_s
-    share: Floats = np.clip(along / STRIDES_MPS, -1.0, 1.0)
+    far = np.sqrt((view.to_floor(np.stack((middle, middle + step_s * velocities)), MIDDLE_M) ** 2).sum(axis=-1))
+    share: Floats = np.clip((far[1] - far[0]) / (step_s * STRIDES_MPS), -1.0, 1.0)
     share[share != share] = 0.0
     return share
 
@@ -250,35 +240,28 @@ class Statures:
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
         self._looks: dict[int, Looks] = {}
-        self._step = -1
         self.usable = ground.view.tilt_deg <= MOST_TILT_DEG
 
-    def update(self, tracks: Sequence[Track], at: BootNs) -> None:
-        """Takes one frame's look at everybody who is wholly and clearly in view."""
-        here = {t.number for t in tracks}
+    def update(self, sight: Sight) -> None:
+        """Takes one moment's look at everybody who is wholly and clearly in view."""
+        here, view = sight.numbers, self._ground.view
         self._looks = {n: looks for n, looks in self._looks.items() if n in here}
-        if not self.usable or at // STEP_NS == self._step:
+        if not self.usable:
             return
-        self._step = at // STEP_NS
-        due = [(t, t.detected or t.xyxy) for t in tracks if t.seen]
-        due = [(t, box) for t, box in due if is_whole(box, self._ground.view.size)]
+        due = [
+            one
+            for one in sight.people
+            if one.track.seen and not one.cut and one.hidden <= MOST_HIDDEN and is_whole(one.box, view.size)
+        ]
         if not due:
             return
-        boxes, others = np.array([box for _, box in due]), np.array([best_box(t) for t in tracks])
-        before = _before(boxes, others)
-        usable = _hidden(boxes, *before) <= MOST_HIDDEN
-        if not usable.any():
-            return
-        seen = np.full((3, len(boxes)), np.nan)
-        speeds = np.array([t.velocity or UNKNOWN for t, _ in due])[usable]
-        strides = strides_of(self._ground.view, boxes[usable], speeds)
-        seen[:2, usable] = measure(self._ground.view, boxes[usable], strides)
-        seen[2] = _covered(boxes, *before)
-        for (track, _), (metres, worth, behind) in zip(due, seen.T.tolist(), strict=True):
+        boxes, speeds = np.array([one.box for one in due]), np.array([one.track.velocity or UNKNOWN for one in due])
+        heights = zip(*(each.tolist() for each in measure(view, boxes, strides_of(view, boxes, speeds))), strict=True)
+        for one, (metres, worth) in zip(due, heights, strict=True):
             if SMALLEST_M < metres < TALLEST_M:
-                looks = self._looks.setdefault(track.number, Looks())
-                for series in (looks.every,) if behind else (looks.every, looks.free):
-                    series.add(metres, at, worth)
+                looks = self._looks.setdefault(one.track.number, Looks())
+                for series in (looks.every,) if one.behind else (looks.every, looks.free):
+                    series.add(metres, sight.at, worth)
 
     def looks(self, number: int) -> Looks | None:
         """What was measured of that track, as long as it is followed; grows with every further look."""
@@ -291,12 +274,6 @@ class Statures:
         middle, error_m = chosen.mine.middle()
         error_m = hypot(error_m, middle * hypot(PERSON_SD, chosen.besides, self._ground.scale_sd))
         return Stature(middle, error_m) if error_m <= MOST_ERROR_M else None
-
-
-def best_box(track: Track) -> Box:
-    """Where somebody is, for asking whom they cover: as they were seen, else as they are expected."""
-    seen = track.detected if track.seen else None
-    return track.xyxy if seen is None or seen[0] != seen[0] else seen  # NaN is not itself
 
 
 def period(chosen: Chosen | None) -> tuple[BootNs, BootNs]:
@@ -348,50 +325,3 @@ def _break(tall: list[float]) -> int | None:
     # Each side must be steady: a few looks astray at the end are noise and no second person.
     scatter = max(median(abs(m - low) for m in tall[:k]), median(abs(m - high) for m in tall[k:]))
     return k if abs(low - high) > max(LEVEL_M, MOST_DRIFT * scatter) else None
-
-
-def whole(boxes: Floats, size: tuple[int, int], least_px: float = LEAST_PX) -> NDArray[np.bool_]:
-    """(N,) which boxes show a whole upright person, away from the picture's edges and large enough."""
-    return np.array([is_whole(tuple(box), size, least_px) for box in boxes.tolist()], np.bool_)
-
-
-def is_whole(box: Box, size: tuple[int, int], least_px: float = LEAST_PX) -> bool:
-    """The same of one box. Of the few there are plain numbers are asked faster than arrays."""
-    left, top, right, bottom = box
-    width, height = size
-    inside = (
-        left > EDGE * width and top > EDGE * height and right < width - EDGE * width and bottom < height - EDGE * height
-    )
-    return inside and bottom - top >= least_px and right - left <= BROADEST * (bottom - top)
-
-
-def _before(boxes: Floats, others: Floats) -> tuple[NDArray[np.bool_], Floats]:
-    """(N, M) whether each of the others is nearer (lower in the picture), (N, M, 2) how wide and high both share."""
-    low = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
-    shared = np.maximum(low - np.maximum(boxes[:, None, :2], others[None, :, :2]), 0.0)
-    return others[None, :, 3] > boxes[:, None, 3], shared
-
-
-def hidden_share(boxes: Floats, others: Floats) -> Floats:
-    """(N,) the share of each box that the nearer (lower in the picture) of some other boxes covers most of."""
-    return _hidden(boxes, *_before(boxes, others))
-
-
-def _hidden(boxes: Floats, nearer: NDArray[np.bool_], shared: Floats) -> Floats:
-    area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-    over = shared[..., 0] * shared[..., 1] * nearer
-    share: Floats = over.max(axis=1, initial=0.0) / np.maximum(area, 1e-9)
-    return share
-
-
-def covered(boxes: Floats, others: Floats) -> NDArray[np.bool_]:
-    """(N,) before which boxes somebody nearer (lower in the picture) stands, over a tenth of their width or more.
-
-    others: may hold the boxes themselves; nobody stands before themselves if both are the very same numbers.
-    """
-    return _covered(boxes, *_before(boxes, others))
-
-
-def _covered(boxes: Floats, nearer: NDArray[np.bool_], shared: Floats) -> NDArray[np.bool_]:
-    wide = (boxes[:, 2] - boxes[:, 0])[:, None]
-    return np.asarray((nearer & (shared[..., 0] > 0.1 * wide) & (shared[..., 1] > 0)).any(axis=1))

@@ -12,7 +12,7 @@ import numpy as np
 from nigiwai.clock import BootNs
 from nigiwai.eye.association import cut_by_edge
 from nigiwai.eye.ground import Ground, Refusal, estimate
-from nigiwai.eye.stature import BROADEST, Floats, covered, whole
+from nigiwai.eye.sight import BROADEST, Floats, covered, whole
 from nigiwai.eye.types import Track
 
 MOST_ABOVE = 0.3

@@ -42,6 +42,13 @@ def _axes(tilt_deg: float) -> Floats:
     return axes
 
 
+@lru_cache(maxsize=64)
+def _middle(size: tuple[int, int]) -> Floats:
+    middle = np.array(size) / 2
+    middle.setflags(write=False)
+    return middle
+
+
 @dataclass(frozen=True, slots=True)
 class View:
     """Where the camera hangs, how it looks, and its picture. `fov_deg` is the horizontal angle of view."""
@@ -59,7 +66,7 @@ class View:
 
     def flat(self, pixels: Floats) -> Floats:
         """Pixels (..., 2) as a pinhole of focal length 1 would show them, from the middle of the picture."""
-        seen = (pixels - np.array(self.size) / 2) / self.focal_px
+        seen = (pixels - _middle(self.size)) / self.focal_px
         if not self.distortion:
             return seen
         straight: Floats = seen / np.maximum(1 - self.distortion * (seen**2).sum(axis=-1, keepdims=True), 1e-6)
@@ -77,13 +84,13 @@ class View:
         if self.distortion:
             radius = np.hypot(at[..., :1], at[..., 1:])
             at = at * _bend(radius, self.distortion) / np.maximum(radius, 1e-12)
-        pixels: Floats = at * self.focal_px + np.array(self.size) / 2
+        pixels: Floats = at * self.focal_px + _middle(self.size)
         return pixels
 
     def to_floor(self, pixels: Floats, z_m: float = 0.0) -> Floats:
         """X, Y in metres (..., 2) where the rays of pixels (..., 2) meet height `z_m`; NaN from the horizon upwards."""
-        flat = self.flat(pixels)
-        ray = np.concatenate((flat, np.ones((*flat.shape[:-1], 1))), axis=-1) @ self.axes()
-        drop = np.where(ray[..., 2:] < -1e-6, -ray[..., 2:], np.nan)
-        floor: Floats = ray[..., :2] / drop * (self.height_m - z_m)
+        axes = self.axes()
+        ray = self.flat(pixels) @ axes[:2] + axes[2]
+        drop = ray[..., 2:]
+        floor: Floats = ray[..., :2] * ((z_m - self.height_m) / np.where(drop < -1e-6, drop, np.nan))
         return floor

@@ -28,7 +28,7 @@ from nigiwai.eye.likeness import Fusion
 from nigiwai.eye.passers import Passer, Passers
 from nigiwai.eye.pipeline import Pipeline
 from nigiwai.eye.portraits import Portraits
-from nigiwai.eye.stature import Box, best_box
+from nigiwai.eye.sight import Box, best_box
 from nigiwai.eye.trait_model import TraitModel
 from nigiwai.eye.types import Frame
 from nigiwai.eye.view import View
