@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from nigiwai.eye.tracker import Tracker, TrackerConfig
 from nigiwai.eye.view import View
 from nigiwai.lab import curves
 from nigiwai.lab.crowd import Crowd, Moment, Referee, walk
@@ -105,6 +106,33 @@ def test_floors_at_low_frame_rates(fps: float, floor: float, goal: float) -> Non
         assert curves.measure("30 degrees off", fps, curves.USUAL_FLOW, 1000).f1 >= goal
     else:
         assert (run(Trial(TILTED, Crowd(flow=curves.USUAL_FLOW), fps), 45, 0).total.f1.value or 0) >= floor
+
+
+@pytest.mark.parametrize(
+    ("view", "measured", "above"), [(TILTED, True, True), (TILTED, False, False), (OBLIQUE, True, False)]
+)
+def test_who_is_seen_from_above_is_followed_as_such_where_the_view_is_measured(
+    monkeypatch: pytest.MonkeyPatch, view: View, measured: bool, above: bool
+) -> None:
+    used: list[TrackerConfig] = []
+
+    def tracker(config: TrackerConfig) -> Tracker:
+        used.append(config)
+        return Tracker(config)
+
+    monkeypatch.setattr("nigiwai.lab.trial.Tracker", tracker)
+    run(Trial(view, Crowd(flow=0.3), 5.0, measured=measured), 6.0, 0)
+    assert used == [TrackerConfig().from_above() if above else TrackerConfig()]
+
+
+def test_measured_figures_are_told_and_not_written(tmp_path: Path) -> None:
+    said = CliRunner().invoke(
+        curves.main,
+        ["--measured", "--passages", "5", "--flow", "0.6", "--view", "straight down", "--out", str(tmp_path)],
+    )
+    assert said.exit_code == 0
+    assert "passages, F1 " in said.stderr
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_page_and_its_pictures_are_written(tmp_path: Path) -> None:

@@ -66,9 +66,9 @@ class Point:
         return (counted - true) / true if true else 0.0
 
 
-def measure(name: str, fps: float, flow: float, passages: int) -> Point:
-    """One condition, tried until `passages` true ones are there."""
-    trial = Trial(VIEWS[name], Crowd(flow=flow), fps)
+def measure(name: str, fps: float, flow: float, passages: int, *, measured: bool = False) -> Point:
+    """One condition, tried until `passages` true ones are there; measured: as where the settings tell the view."""
+    trial = Trial(VIEWS[name], Crowd(flow=flow), fps, measured=measured)
     point = Point(name, fps, flow, 0, 0, 0, 0, 0, 0, 0, 0)
     seed = 0
     while point.true < passages:
@@ -167,7 +167,10 @@ def write(points: Sequence[Point], out: Path) -> None:
 @click.option("--view", "names", multiple=True, type=click.Choice(list(VIEWS)), help="Only these views.")
 @click.option("--fps", "rates", multiple=True, type=float, help="Only these frame rates, at the usual flow.")
 @click.option("--flow", "flows", multiple=True, type=float, help="Only these flows, at the usual frame rate.")
-def main(passages: int, out: Path, names: tuple[str, ...], rates: tuple[float, ...], flows: tuple[float, ...]) -> None:
+@click.option("--measured", is_flag=True, help="As where [view] is set; the figures are told and not written.")
+def main(
+    passages: int, out: Path, names: tuple[str, ...], rates: tuple[float, ...], flows: tuple[float, ...], measured: bool
+) -> None:
     """Tries every condition and writes the page; what was tried before and is not tried again is kept."""
     chosen = not rates and not flows
     conditions = [(f, USUAL_FLOW) for f in (rates or (RATES if chosen else ()))]
@@ -176,11 +179,15 @@ def main(passages: int, out: Path, names: tuple[str, ...], rates: tuple[float, .
     points = [Point(**p) for p in json.loads(kept.read_text())] if kept.exists() else []
     for name in names or VIEWS:
         for fps, flow in conditions:
-            point = measure(name, fps, flow, passages)
-            points = [p for p in points if (p.view, p.fps, p.flow) != (name, fps, flow)] + [point]
-            order = {v: i for i, v in enumerate(VIEWS)}
-            write(sorted(points, key=lambda p: (order[p.view], p.flow, -p.fps)), out)
-            sys.stderr.write(f"{name}, {fps:g} fps, {flow:g} persons/m/s: F1 {point.f1:.3f}\n")
+            point = measure(name, fps, flow, passages, measured=measured)
+            if not measured:
+                points = [p for p in points if (p.view, p.fps, p.flow) != (name, fps, flow)] + [point]
+                order = {v: i for i, v in enumerate(VIEWS)}
+                write(sorted(points, key=lambda p: (order[p.view], p.flow, -p.fps)), out)
+            sys.stderr.write(
+                f"{name}, {fps:g} fps, {flow:g} persons/m/s: {point.true} passages, F1 {point.f1:.3f},"
+                f" in {point.error('in'):+.1%}, out {point.error('out'):+.1%}\n"
+            )
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@ import numpy as np
 
 from nigiwai.clock import BootNs
 from nigiwai.eye.gates import Gates
-from nigiwai.eye.tracker import Tracker
+from nigiwai.eye.manifest import from_above
+from nigiwai.eye.tracker import Tracker, TrackerConfig
 from nigiwai.eye.types import Detections
 from nigiwai.eye.view import View
 from nigiwai.lab.crowd import GATE, Crowd, Moment, Referee, walk
@@ -19,6 +20,7 @@ from nigiwai.settings import Gate
 
 S = 1_000_000_000
 START_NS = 3_600 * S
+DEFAULT = TrackerConfig()
 END_S = 4.0
 """The last seconds are left out of the score: passages under way are cut off there, counted or not."""
 
@@ -32,6 +34,8 @@ class Trial:
     fps: float
     faults: Faults = Faults()  # noqa: RUF009 - frozen
     jitter: float = 0.3
+    measured: bool = False
+    """Whether the settings tell how the camera hangs: people seen from steeply above are then followed as such."""
 
 
 def gate_of(view: View, door_m: float) -> Gate:
@@ -57,9 +61,11 @@ def film(trial: Trial, seconds: float, seed: int) -> tuple[list[tuple[float, Det
     return frames, referee.events
 
 
-def count(frames: Iterable[tuple[float, Detections]], gate: Gate, size: tuple[int, int]) -> list[Event]:
+def count(
+    frames: Iterable[tuple[float, Detections]], gate: Gate, size: tuple[int, int], config: TrackerConfig = DEFAULT
+) -> list[Event]:
     """What tracker and gates make of it."""
-    tracker, gates, events = Tracker(), Gates([gate], size), []
+    tracker, gates, events = Tracker(config), Gates([gate], size), []
     for t, detections in frames:
         at = BootNs(START_NS + round(t * S))
         crossings = gates.update(tracker.update(detections, at, size), at)
@@ -70,7 +76,8 @@ def count(frames: Iterable[tuple[float, Detections]], gate: Gate, size: tuple[in
 def run(trial: Trial, seconds: float, seed: int) -> Evaluation:
     """The score of one trial."""
     frames, true = film(trial, seconds, seed)
-    counted = count(frames, gate_of(trial.view, trial.crowd.door_m), trial.view.size)
+    config = DEFAULT.from_above() if trial.measured and from_above(trial.view.tilt_deg) else DEFAULT
+    counted = count(frames, gate_of(trial.view, trial.crowd.door_m), trial.view.size, config)
     whole = evaluate(counted, true, [GATE])
     late = {e for e in (*whole.extra, *whole.missed) if e.t > seconds - END_S}
     return evaluate([e for e in counted if e not in late], [e for e in true if e not in late], [GATE])
