@@ -100,7 +100,7 @@ class Idle:
 
     flags = ()
 
-    def needs_detector(self, frame: Frame, tracks: object) -> bool:
+    def needs_detector(self, frame: Frame, tracks: object, *, found: bool) -> bool:
         return False
 
 
@@ -112,3 +112,31 @@ def test_while_somebody_aims_every_frame_is_looked_at() -> None:
     pipeline.every_frame = False
     pipeline.update(frame(1, 3))
     assert pipeline.inferred == 1
+
+
+class Asked:
+    """A lookout that needs every frame and remembers what it was told."""
+
+    flags = ()
+
+    def __init__(self) -> None:
+        self.found: list[bool] = []
+
+    def needs_detector(self, frame: Frame, tracks: object, *, found: bool) -> bool:
+        self.found.append(found)
+        return True
+
+
+def test_the_lookout_is_told_whether_the_last_look_showed_anybody() -> None:
+    class Now(Detector):
+        people = Detections.empty()
+
+        def detect(self, frame: Frame) -> Detections:
+            return self.people
+
+    detector, lookout = Now(), Asked()
+    pipeline = Pipeline(detector, Tracker(), Gates, lookout=lookout)
+    one = Detections(np.zeros((1, 4), np.float32), np.full(1, 0.3, np.float32), np.zeros(1, np.uint8))
+    for at, detector.people in enumerate((one, Detections.empty(), one)):
+        pipeline.update(frame(1, at + 1))
+    assert lookout.found == [False, True, False]

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which frames need the detector."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -28,10 +30,11 @@ def picture(x: float | None = None, y: int = 30, light: float = 1.0) -> NDArray[
     return np.clip(grey, 0, 255).astype(np.uint8)
 
 
-def film(skip: Skip, pictures: list[NDArray[np.uint8]], start: float, tracks: tuple[Track, ...] = ()) -> list[bool]:
-    return [
-        skip.needs(lambda p=p: p, BootNs(round((start + i / FPS) * S)), tracks, SIZE) for i, p in enumerate(pictures)
-    ]
+def film(
+    skip: Skip, pictures: list[NDArray[np.uint8]], start: float, tracks: tuple[Track, ...] = (), *, found: bool = True
+) -> list[bool]:
+    times = [BootNs(round((start + i / FPS) * S)) for i in range(len(pictures))]
+    return [skip.needs(lambda p=p: p, at, tracks, SIZE, found=found) for at, p in zip(times, pictures, strict=True)]
 
 
 def settled(gates: list[Gate] | None = None) -> Skip:
@@ -117,6 +120,17 @@ def test_where_motion_ended_and_nobody_is_followed_it_is_looked_less_often() -> 
     looks = [t for i in range(40) if skip.needs(picture, BootNs(round((t := 11 + i / 20) * S)), (), SIZE)]
     assert sum(t <= 11 + NEW_S for t in looks) >= NEW_S / PACE_S - 1
     assert 1 <= sum(11 + NEW_S < t <= 11 + AFTER_S for t in looks) <= (AFTER_S - NEW_S) / UNHURRIED_S + 1
+
+
+def test_what_moves_at_a_gate_and_is_nobody_is_looked_at_less_often_until_somebody_shows() -> None:
+    """A door that swings for nine seconds; then the detector finds something, which may become somebody."""
+    swings = [picture(40 + 6 * (i % 3)) for i in range(75)]
+    skip, before = settled(), settled()
+    nobody = film(skip, swings, 10, found=False)
+    assert any(nobody[:2])
+    assert sum(nobody) < 0.6 * sum(film(before, swings, 10))
+    assert all(b - a <= UNHURRIED_S * FPS + 1 for a, b in pairwise(np.flatnonzero(nobody)))
+    assert all(film(skip, [picture(41 + 6 * (i % 3)) for i in range(20)], 10 + 75 / FPS)[2:])
 
 
 def test_a_lamp_that_dims_is_no_motion() -> None:

@@ -44,15 +44,18 @@ class Lookout:
             self._watch.accept_view()
         return Lookout(gates, self._watch)
 
-    def needs_detector(self, frame: Frame, tracks: Sequence[Track]) -> bool:
-        """Whether the frame is worth the detector; `tracks` are the people followed up to now."""
+    def needs_detector(self, frame: Frame, tracks: Sequence[Track], *, found: bool = True) -> bool:
+        """Whether the frame is worth the detector; `tracks` are the people followed up to now.
+
+        found: whether the detector's last look showed anybody, followed or not.
+        """
         grey = cache(lambda: tiny(frame.image))
         self._watch.frame(frame.at, fingerprint(frame.image))
         if self._watched_at is None or not 0 <= frame.at - self._watched_at < WATCH_NS:
             self._watch.update(grey(), frame.at)
             self._watched_at = frame.at
         size = (frame.width, frame.height)
-        return self._skip_for(size).needs(grey, frame.at, tracks, size)
+        return self._skip_for(size).needs(grey, frame.at, tracks, size, found=found)
 
     def _skip_for(self, size: tuple[int, int]) -> Skip:
         if self._skip is None or size != self._size:

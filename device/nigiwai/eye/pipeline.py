@@ -42,8 +42,8 @@ class Looking(Protocol):
     def flags(self) -> tuple[Flag, ...]:
         """What is wrong with the view."""
 
-    def needs_detector(self, frame: Frame, tracks: Sequence[Track]) -> bool:
-        """Whether the frame is worth the detector."""
+    def needs_detector(self, frame: Frame, tracks: Sequence[Track], *, found: bool) -> bool:
+        """Whether the frame is worth the detector; found: whether its last look showed anybody."""
 
 
 class Pipeline:
@@ -67,6 +67,7 @@ class Pipeline:
         self._gates: Gating | None = None
         self._lookout = lookout
         self._tracks: tuple[Track, ...] = ()
+        self._found = False
         self.inferred = 0
         self.every_frame = False
         """Whether the detector sees every frame, whatever the lookout says: while somebody aims."""
@@ -94,13 +95,14 @@ class Pipeline:
         A frame that the lookout passes over changes nothing: tracker and gates reckon with time, not with frames.
         """
         self.passers = ()
-        needed = self._lookout is None or self._lookout.needs_detector(frame, self._tracks)
+        needed = self._lookout is None or self._lookout.needs_detector(frame, self._tracks, found=self._found)
         if not (needed or self.every_frame):
             return ()
         size = (frame.width, frame.height)
         gates = self._gates_for(size)
         self.inferred += 1
         detections = self._detector.detect(frame)
+        self._found = len(detections) > 0
         self._tracks = self._tracker.update(detections, frame.at, size)
         self._watch.mark("track")
         crossings = gates.update(self._tracks, frame.at)

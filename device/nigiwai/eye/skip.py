@@ -41,7 +41,9 @@ PACE_S = 1 / 12
 frames; with 10 the bundled clip is not."""
 
 NEW_S = 0.3
-"""What moves near a gate and is nobody followed is looked at as often for this long: time for a track to begin."""
+"""What moves near a gate and is nobody followed is looked at as often for this long, time for a track to begin, unless
+the last look showed nobody at all: a door, a shadow, somebody of whom an arm is in view. That is looked at unhurriedly
+until there is anything to follow."""
 
 IDLE_S = 2.0
 """Without motion it looks at least this often; every LIVE_S while somebody is followed who did not settle down."""
@@ -72,10 +74,19 @@ class Skip:
         self.skipped = 0
         """How many frames were judged, and how many of them need no detector."""
 
-    def needs(self, grey: Callable[[], Grey], at: BootNs, tracks: Sequence[Track], size: tuple[int, int]) -> bool:
+    def needs(
+        self,
+        grey: Callable[[], Grey],
+        at: BootNs,
+        tracks: Sequence[Track],
+        size: tuple[int, int],
+        *,
+        found: bool = True,
+    ) -> bool:
         """Whether the frame taken at `at` needs the detector; `tracks`: the last answer, in px of `size`.
 
-        grey: makes its tiny picture, for those frames that are compared.
+        grey: makes its tiny picture, for those frames that are compared. found: whether the last look showed anybody,
+        followed or not.
         Times that do not go forward are told to detect, which is always right.
         """
         self.frames += 1
@@ -94,7 +105,7 @@ class Skip:
         moving = self._background.motion(grey(), compared_s)
         if np.count_nonzero(moving) >= LEAST_PIXELS:  # hardly ever at an empty entrance
             self._note(moving, at)
-        return self._decide(at, gap_s, self._followed.lively, self._pace_s(at))
+        return self._decide(at, gap_s, self._followed.lively, self._pace_s(at, found=found))
 
     def _early(self, at: BootNs, gap_s: float) -> bool:
         """Whether no look is due yet, whatever moves, or none unless somebody comes and the last comparison is near."""
@@ -110,9 +121,9 @@ class Skip:
         if np.count_nonzero(moving & self._near_gates & ~self._followed.around) >= LEAST_PIXELS:
             self._new_at = at
 
-    def _pace_s(self, at: BootNs) -> float:
+    def _pace_s(self, at: BootNs, *, found: bool) -> float:
         """Between two looks at what moves: PACE_S, or more where nobody new came and nobody followed hurries."""
-        newly = self._new_at is not None and at - self._new_at <= NEW_S * 1e9
+        newly = found and self._new_at is not None and at - self._new_at <= NEW_S * 1e9
         return UNHURRIED_S if not newly and self._unhurried() else PACE_S
 
     def _unhurried(self) -> bool:
