@@ -74,6 +74,25 @@ def test_walks(name: str) -> None:
     assert [direction for direction, _ in walk(spots)] == expected
 
 
+@pytest.mark.parametrize(
+    ("ended", "people"),
+    [
+        (430.0, 1),  # lost just beyond the line: the track went on under another number
+        (200.0, 2),  # lost two steps further in: the next in a file of people, hidden until they are at the line
+    ],
+)
+def test_who_appears_at_the_gate_is_taken_for_whoever_was_lost_there_and_for_nobody_else(
+    ended: float, people: int
+) -> None:
+    gates, crossings, at = Gates([DOOR], SIZE), 0, 0
+    ways = ((1, np.linspace(640, ended, 12)), (2, np.linspace(495, 300, 10)))
+    for number, ys in ways:
+        for y in ys.tolist():
+            at += S // 10
+            crossings += len(gates.update([track((500.0, y), number)], BootNs(at)))
+    assert crossings == people
+
+
 def test_a_crossing_is_dated_to_where_the_foot_met_the_line() -> None:
     # From y = 600 at 0.0 s to y = 400 at 1.0 s: y = 500 at 0.5 s.
     assert walk(up(600, 400), step_s=1.0) == [("in", pytest.approx(0.5, abs=1e-3))]

@@ -69,7 +69,7 @@ BIRTH_S = 3.0
 """Who was first seen in the band and stayed there longer than this stood in the doorway: nobody knows from where."""
 
 MEMORY_S = 3.0
-"""How long a counted passage is remembered in order not to count its continuation under another number."""
+"""How long after somebody counted was last seen whoever appears there is taken for them, under another number."""
 
 
 class Side(Enum):
@@ -127,6 +127,15 @@ class Passage:
 
 
 @dataclass(slots=True)
+class Counted:
+    """Somebody who was counted: which way, under which number, and where they were last seen."""
+
+    number: int
+    direction: Direction
+    last: Sample
+
+
+@dataclass(slots=True)
 class Lane:
     """One gate and everybody in view of it."""
 
@@ -136,7 +145,7 @@ class Lane:
     """Points (K, 2) along the line and the band (K,) there, both in px, where the view is measured."""
 
     people: dict[int, Passage] = field(default_factory=dict)
-    counted: deque[tuple[BootNs, tuple[float, float], Direction, int]] = field(default_factory=lambda: deque(maxlen=64))
+    counted: deque[Counted] = field(default_factory=lambda: deque(maxlen=64))
     passers: list[int] = field(default_factory=list)
     widest: float = 0.0
     """The widest of the bands, in px."""
@@ -195,7 +204,11 @@ def _update(lane: Lane, tracks: Sequence[Track], at: BootNs) -> list[Crossing]:
         crossings += _advance(lane, track.number, passage, sample)
     here = {t.number for t in tracks}
     for number in [n for n in lane.people if n not in here]:
-        crossings += _judge_end(lane, number, lane.people.pop(number))
+        gone = lane.people.pop(number)
+        for counted in lane.counted:
+            if counted.number == number:
+                counted.last = gone.last
+        crossings += _judge_end(lane, number, gone)
     return crossings
 
 
@@ -293,7 +306,7 @@ def _settle(lane: Lane, number: int, passage: Passage, side: Side) -> list[Cross
 
 def _count(lane: Lane, number: int, passage: Passage, inward: bool, at: BootNs) -> list[Crossing]:
     direction = Direction.IN if inward else Direction.OUT
-    lane.counted.append((passage.last.at, passage.last.foot, direction, number))
+    lane.counted.append(Counted(number, direction, passage.last))
     lane.passers.append(number)
     return [Crossing(lane.name, direction, at)]
 
@@ -347,14 +360,14 @@ def _leads_across(line: GateLine, far: Sample, near: Sample, inward: bool) -> bo
 
 
 def _continues_a_count(lane: Lane, passage: Passage, inward: bool) -> bool:
-    """Whether a passage in this direction was counted just before and just there, by somebody not seen since."""
+    """Whether somebody counted in this direction was last seen just before and just there, and not since."""
     first = passage.first
     direction = Direction.IN if inward else Direction.OUT
-    for at, foot, counted, number in lane.counted:
-        other = lane.people.get(number)
-        gone = other is None or other.last.at <= first.at
-        near = abs(foot[0] - first.foot[0]) + abs(foot[1] - first.foot[1]) < first.scale
-        if counted is direction and gone and near and abs(first.at - at) < MEMORY_S * 1e9:
+    for counted in lane.counted:
+        other = lane.people.get(counted.number)
+        last = counted.last if other is None else other.last
+        near = abs(last.foot[0] - first.foot[0]) + abs(last.foot[1] - first.foot[1]) < first.scale
+        if counted.direction is direction and near and 0 <= first.at - last.at < MEMORY_S * 1e9:
             return True
     return False
 
