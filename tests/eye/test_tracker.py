@@ -310,6 +310,26 @@ def test_from_above_nobody_comes_back_from_behind_anybody(config: TrackerConfig,
     assert len(numbers(follow(Tracker(config), hidden))) == people
 
 
+@pytest.mark.parametrize(("config", "people"), [(TrackerConfig(), 2), (TrackerConfig().from_above(), 1)])
+def test_from_above_nobody_is_where_somebody_else_is_seen(config: TrackerConfig, people: int) -> None:
+    """The second walks into the first and is not seen any more: from the side hidden, from above never there."""
+    both = [detections(above(200, 80 + 12 * i), above(310 - 8 * i, 80 + 12 * i)) for i in range(7)]
+    one = [detections(above(200, 80 + 12 * i)) for i in range(7, 13)]
+
+    shown = follow(Tracker(config), both + one, 10.0)
+    assert len(shown[6]) == 2
+    assert len(shown[-1]) == people
+
+
+def test_at_three_frames_a_second_who_is_missed_once_is_not_elsewhere() -> None:
+    """A third of a second is one frame there: whoever passes close by another and is seen again keeps their number."""
+    others = [above(300 - 30 * i, 110) for i in range(5)]
+    frames = [detections(above(200, 80), *([] if i == 3 else [other])) for i, other in enumerate(others)]
+
+    shown = follow(Tracker(TrackerConfig().from_above()), frames, 3.0)
+    assert (len(numbers(shown)), len(shown[-1])) == (2, 2)
+
+
 def test_from_above_a_box_is_believed_that_grows_and_shrinks_with_every_step() -> None:
     """Ten frames a second, two steps a second: the box is 30 % longer in mid step."""
     long = [90 * (1.15 + 0.15 * np.sin(2 * np.pi * i / 5)) for i in range(25)]

@@ -49,6 +49,10 @@ WITHIN = 0.75
 PART = 0.85
 """...or, seen from above, whatever has more than this share of its area within the other."""
 
+PLACE, MISLAID_S = 0.35, 0.25
+"""From above nobody is where somebody else is seen: whoever was unseen for longer than this, expected where a box seen
+overlaps theirs by more than that, is elsewhere. Two tracks ran on one body, taking its boxes in turn."""
+
 SHRINK_PER_S = 0.8
 """How fast a walking person's height is given up that only short boxes report: they may be right, and whoever walks
 away from a camera at 3 m shrinks by a quarter in a second. Of those who stand still, a part (Noise.still_share)."""
@@ -232,23 +236,42 @@ def cut_by_edge(xyxy: Floats, size: tuple[int, int]) -> Bools:
     return np.array((left <= x, top <= y, right >= size[0] - x, bottom >= size[1] - y))
 
 
-def duplicates(xyxy: Floats, score: Floats, parts_have_heads: bool = True) -> list[int]:
+def duplicates(xyxy: Floats, score: Floats, hide_each_other: bool = True) -> list[int]:
     """The boxes (4, M) that show a person whom a better box shows too, in no order.
 
     Two boxes show one person when they nearly coincide, or when one lies within the other and both have the same head
     (a body and its upper body). A child before its parent shares the feet but not the head, and stays.
 
-    parts_have_heads: False where people are seen from above: there a box within another one needs no head, and people
+    hide_each_other: False where people are seen from above: there a box within another one needs no head, and people
     overlap less.
     """
     found: set[int] = set()
     for one, other in _coinciding(xyxy):
         a, b = xyxy[:, one].tolist(), xyxy[:, other].tolist()
-        if _one_person(a, b, parts_have_heads):
+        if _one_person(a, b, hide_each_other):
             # The larger of two is the more complete, unless the detector doubts it.
             better = score[one] * sqrt(_area_of(*a)) - score[other] * sqrt(_area_of(*b))
             found |= {one} if better < 0 else {other} if better > 0 else set()
     return list(found)
+
+
+def displaced(xyxy: Floats, unseen_s: Floats, gap_s: float) -> list[int]:
+    """The tracks, with boxes (4, N), last seen so long ago, that are not where they are expected: somebody else is seen
+    there, from above, where nobody can be hidden. In order.
+
+    gap_s: since the last frame; whoever was missed once is not yet elsewhere, however long that is.
+    """
+    lost, seen = (unseen_s > max(MISLAID_S, 1.5 * gap_s)).nonzero()[0], (unseen_s == 0).nonzero()[0]
+    if not len(lost) or not len(seen):
+        return []
+    a, b = xyxy[:, lost, None], xyxy[:, None, seen]
+    wide = np.minimum(a[2], b[2]) - np.maximum(a[0], b[0])
+    high = np.minimum(a[3], b[3]) - np.maximum(a[1], b[1])
+    shared = np.maximum(wide, 0.0) * np.maximum(high, 0.0)
+    areas = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1])
+    taken = (shared > PLACE * (areas - shared)).any(axis=1)
+    there: list[int] = lost[taken].tolist()
+    return there
 
 
 def _coinciding(xyxy: Floats) -> list[tuple[int, int]]:
@@ -268,13 +291,13 @@ def _once(n: int) -> Bools:
     return np.triu(np.ones((n, n), bool), 1)
 
 
-def _one_person(a: Sequence[float], b: Sequence[float], parts_have_heads: bool) -> bool:
+def _one_person(a: Sequence[float], b: Sequence[float], hide_each_other: bool) -> bool:
     """Whether two boxes (left, top, right, bottom) show one person; see `duplicates`."""
     wide, high = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
     shared, area_a, area_b = wide * high, _area_of(*a), _area_of(*b)
-    if shared > (SAME if parts_have_heads else SAME_ABOVE) * (area_a + area_b - shared):
+    if shared > (SAME if hide_each_other else SAME_ABOVE) * (area_a + area_b - shared):
         return True
-    if not parts_have_heads and shared > PART * min(area_a, area_b):
+    if not hide_each_other and shared > PART * min(area_a, area_b):
         return True
     scale = min(max(box[3] - box[1], 2 * (box[2] - box[0])) for box in (a, b))
     same_head = abs(a[1] - b[1]) < HEAD * scale and abs(a[0] + a[2] - b[0] - b[2]) / 2 < HEAD * scale

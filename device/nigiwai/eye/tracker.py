@@ -63,7 +63,7 @@ class Tracker:
         if len(roster) and len(score):
             roster, left = self._pair(roster, xyxy, score, gap_s, size)
             free &= left
-        roster = self._forget(roster, size)
+        roster = self._forget(roster, gap_s, size)
         self._roster = self._begin(roster, xyxy, score, free.nonzero()[0], size)
         self._shown = self._roster.shown(config.forget_s, config.high_score, size[1])
         return self._shown
@@ -105,8 +105,9 @@ class Tracker:
         boxes, scores = found.boxes.take(which, axis=1), score[found.column[which]]
         return roster.see(found.row[which], boxes, found.grown[which], scores, self._kalman, self._config)
 
-    def _forget(self, roster: Roster, size: tuple[int, int]) -> Roster:
-        """Without those who were unseen too long, or walked out of the picture: others come in there."""
+    def _forget(self, roster: Roster, gap_s: float, size: tuple[int, int]) -> Roster:
+        """Without those who were unseen too long, walked out of the picture, or are not where they are expected: others
+        come in there."""
         config, rows = self._config, roster.unseen_s.nonzero()[0]
         if not len(rows):
             return roster
@@ -117,6 +118,8 @@ class Tracker:
                 late = unseen_s > config.forget_still_s
             if late or not (0 <= x <= size[0] and 0 <= y <= size[1]):
                 over.append(row)
+        if not config.hide_each_other:
+            over += association.displaced(motion.xywh_to_xyxy(roster.motion.xywh), roster.unseen_s, gap_s)
         return roster.without(over) if over else roster
 
     def _begin(self, roster: Roster, xyxy: Floats, score: Floats, free: Ints, size: tuple[int, int]) -> Roster:
@@ -152,7 +155,7 @@ def _people(detections: Detections, config: TrackerConfig) -> tuple[Floats, Floa
     keep = keep.nonzero()[0][: config.most]
     if len(keep) < len(score):
         xyxy, score = xyxy[:, keep], score[keep]
-    doubled = association.duplicates(xyxy, score, config.parts_have_heads)
+    doubled = association.duplicates(xyxy, score, config.hide_each_other)
     if not doubled:
         return xyxy, score
     single = np.ones(len(score), bool)

@@ -61,16 +61,17 @@ class TrackerConfig:
 
     noise: Noise = field(default_factory=Noise)
 
-    parts_have_heads: bool = True
-    """A box within another one shows a part of the same person only where both have the same head; else any does."""
+    hide_each_other: bool = True
+    """People stand behind one another, as seen from the side: boxes that overlap may be two people's, one within
+    another is a part only where both have the same head, and whoever is hidden is waited for behind somebody else."""
 
     def from_above(self) -> "TrackerConfig":
         """The same for a camera that looks down steeply, where nobody hides anybody.
 
         A box within another is a part of the person, or what they pull; boxes that overlap much are one person's. So a
         low score is not of somebody behind: it may be as far from where its track is expected as a high one. Who is not
-        seen for a while has not gone behind somebody: the next who comes there is another person. Boxes grow and
-        shrink with every step.
+        seen for a while has not gone behind somebody: the next who comes there is another person, and where somebody
+        else is seen they are not. Boxes grow and shrink with every step.
         """
         noise = replace(self.noise, wander=(*self.noise.wander[:2], ABOVE_WANDER, ABOVE_WANDER))
-        return replace(self, parts_have_heads=False, low_gate=self.gate, forget_s=0.8, noise=noise)
+        return replace(self, hide_each_other=False, low_gate=self.gate, forget_s=0.8, noise=noise)
