@@ -22,30 +22,30 @@ class Known:
 
 WITH_MODEL: dict[float, Known] = {
     30.0: Known(
-        Confusion(Rate(0.643, 28), Rate(0.016, 192)),
-        Confusion(Rate(0.537, 82, 2.41), Rate(0.13, 138, 1.39)),
+        Confusion(Rate(0.682, 22), Rate(0.022, 138)),
+        Confusion(Rate(0.558, 43, 2.26), Rate(0.137, 117, 1.41)),
     ),
     45.0: Known(
-        Confusion(Rate(0.721, 43), Rate(0.039, 204)),
-        Confusion(Rate(0.68, 97, 2.36), Rate(0.14, 150, 1.93)),
+        Confusion(Rate(0.744, 39), Rate(0.018, 163)),
+        Confusion(Rate(0.716, 81, 2.58), Rate(0.107, 121, 2.07)),
     ),
     60.0: Known(
-        Confusion(Rate(0.768, 181), Rate(0.019, 688)),
-        Confusion(Rate(0.866, 284, 2.96), Rate(0.115, 585, 1.82)),
+        Confusion(Rate(0.791, 158), Rate(0.024, 537)),
+        Confusion(Rate(0.918, 244, 3.07), Rate(0.151, 451, 1.81)),
     ),
 }
 BY_HEIGHT: dict[float, Known] = {
     30.0: Known(
-        Confusion(Rate(0.643, 28), Rate(0.016, 192)),
-        Confusion(Rate(0.634, 82, 2.41), Rate(0.152, 138, 1.39)),
+        Confusion(Rate(0.682, 22), Rate(0.022, 138)),
+        Confusion(Rate(0.651, 43, 2.26), Rate(0.145, 117, 1.41)),
     ),
     45.0: Known(
-        Confusion(Rate(0.628, 43), Rate(0.034, 204)),
-        Confusion(Rate(0.68, 97, 2.36), Rate(0.153, 150, 1.93)),
+        Confusion(Rate(0.641, 39), Rate(0.012, 163)),
+        Confusion(Rate(0.716, 81, 2.58), Rate(0.182, 121, 2.07)),
     ),
     60.0: Known(
-        Confusion(Rate(0.707, 181), Rate(0.028, 688)),
-        Confusion(Rate(0.905, 284, 2.96), Rate(0.145, 585, 1.82)),
+        Confusion(Rate(0.741, 158), Rate(0.037, 537)),
+        Confusion(Rate(0.91, 244, 3.07), Rate(0.177, 451, 1.81)),
     ),
 }
 """By how far the camera looks down, in degrees: with the trait model, and where heights speak alone."""
