@@ -57,7 +57,7 @@ def footage(args: argparse.Namespace) -> None:
     bodies, kind = load_bodies(args.set), args.view
     make_footage(
         name, bodies, args.out, args.seed, kind, args.rate, args.seconds, args.fps,
-        oldest_child=args.oldest_child, line_m=args.line,
+        oldest_child=args.oldest_child, line_m=args.line, told=args.told,
     )  # fmt: skip
 
 
@@ -101,6 +101,9 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--set", choices=sorted(SETS), default="heldout")
     one.add_argument("--view", choices=VIEWS, default="oblique", help="30, 45, 60 or 90 degrees down")
     one.add_argument("--line", type=float, help="where people are counted, metres beyond the door; less than 0: inside")
+    one.add_argument(
+        "--told", action="store_true", help="[view] in the settings beside it, as if somebody had measured"
+    )
     one.add_argument("--rate", type=float, default=0.4, help="people per metre of door and second, up to 1.8")
     one.add_argument("--seconds", type=float, default=60.0)
     one.add_argument("--fps", type=int, default=15)

@@ -134,6 +134,14 @@ def gate_toml(camera: Camera, door_half_m: float, line_m: float = 0.0) -> str:
     )
 
 
+def view_toml(camera: Camera) -> str:
+    """How the camera hangs, as the device's settings take it: of somebody who measured it without any error."""
+    return (
+        f"\n[view]\nheight_m = {camera.eye[2]:.3f}\ntilt_deg = {camera.tilt_deg}\nfov_deg = {camera.hfov_deg}\n"
+        f"distortion = {camera.distortion}\n"
+    )
+
+
 def truth_lines(film: Film) -> str:
     """The content of NAME.truth.jsonl."""
     rows = [{"t": round(c.t, 3), "gate": "door", "direction": c.direction} for c in crossings(film)]
@@ -154,13 +162,16 @@ def beside(folder: Path, name: str, ending: str) -> Path:
     return folder / f"{name}{ending}"
 
 
-def write_film(film: Film, folder: Path, every: int = 1, crf: int = 25, mot: bool = False) -> None:
-    """Write the film and its truth; prints progress."""
+def write_film(
+    film: Film, folder: Path, every: int = 1, crf: int = 25, *, mot: bool = False, told: bool = False
+) -> None:
+    """Write the film and its truth; prints progress. told: the settings beside it say how the camera hangs."""
     import av
 
     folder.mkdir(parents=True, exist_ok=True)
     beside(folder, film.name, ".truth.jsonl").write_text(truth_lines(film))
-    beside(folder, film.name, ".gates.toml").write_text(gate_toml(film.camera, film.place.door_half_m, film.line_m))
+    settings = gate_toml(film.camera, film.place.door_half_m, film.line_m) + (view_toml(film.camera) if told else "")
+    beside(folder, film.name, ".gates.toml").write_text(settings)
     total = round(film.seconds * film.fps)
     tracks, boxes, started = [], [], time.monotonic()
     with av.open(str(beside(folder, film.name, ".mp4")), "w") as out:

@@ -176,10 +176,12 @@ def make_footage(
     draw: bool = True,
     oldest_child: int = 11,
     line_m: float | None = None,
+    told: bool = False,
 ) -> Film:
     """Plan a recording and write it; without `draw` nothing is written and only the plan comes back.
 
-    line_m: y of the line where people are counted; None for the one that suits the view.
+    line_m: y of the line where people are counted; None for the one that suits the view. told: the settings beside it
+    say how the camera hangs.
     """
     rng = np.random.default_rng([2028, seed])
     camera = footage_camera(view, rng, *size)
@@ -191,5 +193,5 @@ def make_footage(
     line_m = counting_line(view, camera) if line_m is None else line_m
     film = Film(name, camera, place, cast, fps, seconds, seed, line_m)
     if draw:
-        write_film(film, folder, mot=True)
+        write_film(film, folder, mot=True, told=told)
     return film

@@ -13,12 +13,14 @@ import pytest
 from models.synthetic import bodies, figure, footage, outfit, paths, stature
 from models.synthetic.bodies import PART, Body, Skeleton
 from models.synthetic.camera import Camera
-from models.synthetic.film import Cast, Film, beside, crossings, gate_toml, mot_lines, truth_lines
+from models.synthetic.film import Cast, Film, beside, crossings, gate_toml, mot_lines, truth_lines, view_toml
 from models.synthetic.gait import comfortable_mps, stride_m
 from models.synthetic.light import indoor_light, painted_panorama
 from models.synthetic.mesh import box, join
 from models.synthetic.paths import Leg, Route, find_crossings, least_gap, trajectory
 from models.synthetic.stature import Human, mean_stature_m
+from nigiwai.eye.view import View
+from nigiwai.settings import load
 
 STEEP = Camera(416, 256, (0.1, -0.5, 3.1), 90.0, 12.0, 0.0, 105.0, 0.25)
 OBLIQUE = Camera(640, 360, (0.2, -4.7, 2.8), 30.0, -4.0, 1.0, 84.0, 0.10)
@@ -231,6 +233,21 @@ def test_truth_is_the_same_to_the_byte() -> None:
     assert truth_lines(first).encode() == truth_lines(second).encode()
     assert gate_toml(first.camera, 1.2) == gate_toml(second.camera, 1.2)
     assert all((a.way.xy == b.way.xy).all() for a, b in zip(first.cast, second.cast, strict=True))
+
+
+@pytest.mark.parametrize("view", ["oblique", "steep"])
+def test_a_device_can_be_told_how_the_camera_hangs(view: footage.View, tmp_path: Path) -> None:
+    """By the view that the settings tell, places on the floor are as far from the camera as they truly are."""
+    camera = plan([stick_figure(str(k), age) for k, age in enumerate((6, 30, 40))], view).camera
+    settings = tmp_path / "settings.toml"
+    settings.write_text(gate_toml(camera, 1.2) + view_toml(camera), encoding="utf-8")
+    told = load(settings).view
+
+    assert told is not None
+    seen = View(told.height_m, told.tilt_deg, told.fov_deg, (camera.width, camera.height), told.distortion)
+    pixels = np.array([(x * camera.width, y * camera.height) for x in (0.2, 0.5, 0.8) for y in (0.6, 0.9)])
+    away = np.hypot(*(camera.ground(pixels)[:, :2] - camera.eye[:2]).T)
+    assert np.hypot(*seen.to_floor(pixels).T) == pytest.approx(away, rel=0.03)
 
 
 def test_an_impossible_rate_is_refused() -> None:
