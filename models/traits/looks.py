@@ -34,13 +34,13 @@ from nigiwai.eye.assemble import open_detector, open_trait_model
 from nigiwai.eye.detector import Detector
 from nigiwai.eye.growth import OLDEST_CHILD, SHOES_CM, usual_m
 from nigiwai.eye.likeness import MOST_ODDS
+from nigiwai.eye.overlaps import overlaps
 from nigiwai.eye.portrait import upright
 from nigiwai.eye.portraits import LEAST_PX, MOST_HIDDEN
 from nigiwai.eye.sight import hidden_share, whole
 from nigiwai.eye.stature import MOST_TILT_DEG
 from nigiwai.eye.trait_model import TraitModel
 from nigiwai.eye.types import Frame
-from nigiwai.lab.overlaps import overlaps
 from nigiwai.settings import Settings
 
 Floats = NDArray[np.float64]

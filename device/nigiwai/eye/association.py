@@ -22,6 +22,7 @@ from math import sqrt
 import numpy as np
 
 from nigiwai.eye.motion import Bools, Filter, Floats, Ints, Motion, xywh_to_xyxy, xyxy_to_xywh
+from nigiwai.eye.overlaps import overlaps
 
 EDGE = 0.012
 """A box that ends within this share of the picture's side is cut by it; boxes wobble by a few pixels of 416."""
@@ -264,12 +265,7 @@ def displaced(xyxy: Floats, unseen_s: Floats, gap_s: float) -> list[int]:
     lost, seen = (unseen_s > max(MISLAID_S, 1.5 * gap_s)).nonzero()[0], (unseen_s == 0).nonzero()[0]
     if not len(lost) or not len(seen):
         return []
-    a, b = xyxy[:, lost, None], xyxy[:, None, seen]
-    wide = np.minimum(a[2], b[2]) - np.maximum(a[0], b[0])
-    high = np.minimum(a[3], b[3]) - np.maximum(a[1], b[1])
-    shared = np.maximum(wide, 0.0) * np.maximum(high, 0.0)
-    areas = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1])
-    taken = (shared > PLACE * (areas - shared)).any(axis=1)
+    taken = overlaps(xyxy.T[lost], xyxy.T[seen]).max(axis=1) > PLACE
     there: list[int] = lost[taken].tolist()
     return there
 

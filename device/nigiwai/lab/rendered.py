@@ -25,6 +25,7 @@ from nigiwai.eye.cameras.recording import Recording
 from nigiwai.eye.ground import given
 from nigiwai.eye.growth import OLDEST_CHILD, SHOES_CM
 from nigiwai.eye.likeness import Fusion
+from nigiwai.eye.overlaps import overlaps
 from nigiwai.eye.passers import Passer, Passers
 from nigiwai.eye.pipeline import Pipeline
 from nigiwai.eye.portraits import Portraits
@@ -33,7 +34,6 @@ from nigiwai.eye.trait_model import TraitModel
 from nigiwai.eye.types import Frame
 from nigiwai.eye.view import View
 from nigiwai.lab.company import Outcome, confusions, fit_trials, fitted, report
-from nigiwai.lab.overlaps import overlaps
 from nigiwai.lab.visitors import Visitor
 from nigiwai.settings import Settings, load
 from nigiwai.settings import View as ViewSettings

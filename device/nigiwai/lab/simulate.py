@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nigiwai.eye.body import boxes
+from nigiwai.eye.overlaps import overlaps
 from nigiwai.eye.types import Detections
 from nigiwai.eye.view import View
 from nigiwai.lab.crowd import Moment
-from nigiwai.lab.overlaps import overlaps
 
 Floats = NDArray[np.float64]
 

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nigiwai.errors import NigiwaiError, SettingsError
+from nigiwai.eye.overlaps import overlaps
 from nigiwai.eye.types import Track
-from nigiwai.lab.overlaps import overlaps
 
 Floats = NDArray[np.float64]
 Boxes = dict[int, tuple[float, float, float, float]]
